@@ -1,0 +1,60 @@
+"""Addressed randomness: every random number of a run is named by (seed, name, step).
+
+Nothing is carried from step to step, so a resumed run, a run on several ranks and a run that
+is evaluated more often all draw the same numbers. Numbers are drawn on the CPU, which makes
+them the same on every device.
+"""
+
+import hashlib
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def _mix(value: int) -> int:
+    """Bijection of 32-bit integers (the finalizer of MurmurHash3)."""
+    value ^= value >> 16
+    value = value * 0x85EBCA6B & 0xFFFFFFFF
+    value ^= value >> 13
+    value = value * 0xC2B2AE35 & 0xFFFFFFFF
+    return value ^ value >> 16
+
+
+def derive_seed(seed: int, name: str, step: int = 0) -> int:
+    """64-bit seed for ``(seed, name, step)``.
+
+    The CPU engine of torch reads only the low 32 bits. They are a bijection of ``step`` at fixed
+    ``(seed, name)``, so no two of the first 2³² steps of a stream share their numbers.
+    """
+    digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
+    high, low = int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
+    return (high & 0x7FFFFFFF) << 32 | _mix((low + step) & 0xFFFFFFFF)
+
+
+def stream(seed: int, name: str, step: int = 0) -> torch.Generator:
+    """Generator of the random numbers called ``name`` at ``step``."""
+    return torch.Generator().manual_seed(derive_seed(seed, name, step))
+
+
+def normal(seed: int, name: str, step: int, shape: tuple[int, ...]) -> Tensor:
+    """Standard normal float32 tensor of ``shape``, on the CPU."""
+    return torch.randn(shape, generator=stream(seed, name, step))
+
+
+def normal_rows(seed: int, name: str, rows: range, shape: tuple[int, ...]) -> Tensor:
+    """Standard normal (len(rows), \\*shape), row i drawn from a stream of its own.
+
+    Row i does not depend on which other rows are asked for: sample i starts from noise i whatever
+    the batch or the rank.
+    """
+    if not rows:
+        return torch.empty(0, *shape)
+    return torch.stack([normal(seed, name, row, shape) for row in rows])
+
+
+def rank_and_world() -> tuple[int, int]:
+    """This process's rank and the number of ranks; (0, 1) outside a process group."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
