@@ -1,0 +1,55 @@
+"""Noise schedules: the variance-preserving forward process x_t = √ᾱ x + √(1−ᾱ) ξ."""
+
+import torch
+from torch import Tensor
+
+from diffmem.errors import ConfigError
+
+
+class LinearSchedule:
+    """β grows linearly over the steps (Ho et al. 2020, arXiv 2006.11239).
+
+    Args:
+        num_steps: Number T of diffusion steps, indexed 0 … T−1.
+        beta_start: β of the first step.
+        beta_end: β of the last step.
+
+    Attributes:
+        beta: (num_steps,) float64.
+        alpha_bar: (num_steps,) float64, ∏(1−β).
+        time: (num_steps,) float64, the time t = −½ log ᾱ of dx = −x dt + √2 dB that each index stands for.
+
+    Raises:
+        ConfigError: Fewer than 2 steps, or not 0 < beta_start ≤ beta_end < 1.
+    """
+
+    def __init__(self, num_steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 2e-2) -> None:
+        if num_steps < 2:
+            raise ConfigError("schedule.num_steps", got=num_steps, expected="at least 2", remedy="raise it")
+        if not 0 < beta_start <= beta_end < 1:
+            raise ConfigError(
+                "schedule.beta_start, schedule.beta_end",
+                got=(beta_start, beta_end),
+                expected="0 < beta_start <= beta_end < 1",
+                remedy="change them",
+            )
+        self.num_steps = num_steps
+        self.beta = torch.linspace(beta_start, beta_end, num_steps, dtype=torch.float64)
+        self.alpha_bar = torch.cumprod(1 - self.beta, dim=0)
+        self.time = -0.5 * torch.log(self.alpha_bar)
+
+    def index_of(self, t: float) -> int:
+        """Index whose time is nearest to ``t``.
+
+        Raises:
+            ConfigError: ``t`` is not a positive time up to that of the last index.
+        """
+        last = self.time[-1].item()
+        if not 0 < t <= last:
+            raise ConfigError("diffusion time t", got=t, expected=f"0 < t <= {last:.4g}", remedy="change it")
+        return int(torch.argmin((self.time - t).abs()))
+
+    def signal_and_noise(self, index: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """√ᾱ and √(1−ᾱ) at ``index`` (B,), in the dtype and on the device of ``like`` (B, \\*), shaped to multiply it."""
+        alpha_bar = self.alpha_bar.to(index.device)[index].reshape(-1, *[1] * (like.dim() - 1))
+        return alpha_bar.sqrt().to(like), (1 - alpha_bar).sqrt().to(like)

@@ -1,0 +1,164 @@
+"""Memorization: the share of samples that are much closer to one training image than to any other.
+
+A sample x is memorized when ‖x − a₁‖ / ‖x − a₂‖ < threshold, with a₁, a₂ its two nearest training
+images in pixel L2 (arXiv 2505.17638, section 2; threshold 1/3).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from scipy.stats import norm
+from torch import Tensor
+from torchmetrics import Metric
+
+from diffmem.errors import ConfigError
+
+#: Candidates beyond k that the float32 search hands to the float64 rescoring.
+_MARGIN = 2
+_SAMPLE_ROWS, _TRAIN_ROWS = 1024, 8192
+
+
+@contextmanager
+def _full_float32(device: torch.device) -> Iterator[None]:
+    """TF32 errs by up to 1e-2 at the threshold, bf16 by 0.08: matmuls run in true float32."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+def nearest_neighbors(samples: Tensor, train: Tensor, k: int = 2) -> tuple[Tensor, Tensor]:
+    """The ``k`` nearest training images of each sample in L2.
+
+    A float32 matrix product over blocks finds k + 2 candidates a sample (memory does not grow with n); their distances
+    are then computed in float64 from the differences, so copies have distance 0.
+
+    Args:
+        samples: (N, \\*), finite.
+        train: (n, \\*) with n ≥ k, on the same device.
+        k: Number of neighbours.
+
+    Returns:
+        distances (N, k) float64 ascending, indices (N, k) int64 into ``train``.
+
+    Raises:
+        ConfigError: Shapes that do not match, n < k.
+        ValueError: A sample is not finite.
+    """
+    if samples.shape[1:] != train.shape[1:]:
+        raise ConfigError(
+            "samples",
+            got=tuple(samples.shape[1:]),
+            expected=f"shape {tuple(train.shape[1:])} as train",
+            remedy="reshape",
+        )
+    if not 1 <= k <= len(train):
+        raise ConfigError("k", got=k, expected=f"1 to n = {len(train)}", remedy="lower k or raise n")
+    samples, train = samples.flatten(1), train.flatten(1)
+    if not samples.isfinite().all():
+        raise ValueError("samples: got values that are not finite, expected numbers; the model has diverged")
+    center = train.mean(0, dtype=torch.float64)
+    found = [_block_neighbors(block, train, center, k) for block in samples.split(_SAMPLE_ROWS)]
+    distances, indices = zip(*found, strict=True)
+    return torch.cat(distances), torch.cat(indices)
+
+
+def _block_neighbors(samples: Tensor, train: Tensor, center: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    num_candidates = min(k + _MARGIN, len(train))
+    queries = (samples - center).float()
+    scores = queries.new_empty(len(queries), 0)
+    candidates = scores.long()
+    with _full_float32(samples.device):
+        for start in range(0, len(train), _TRAIN_ROWS):
+            keys = (train[start : start + _TRAIN_ROWS] - center).float()
+            # ‖q − k‖² − ‖q‖², which orders the keys of one query as their distances do
+            block = torch.addmm(keys.square().sum(1), queries, keys.T, alpha=-2)
+            best, where = block.topk(min(num_candidates, len(keys)), largest=False)
+            scores = torch.cat([scores, best], dim=1)
+            candidates = torch.cat([candidates, where + start], dim=1)
+            scores, order = scores.topk(min(num_candidates, scores.shape[1]), largest=False)
+            candidates = candidates.gather(1, order)
+        candidates = candidates.sort(1).values
+        differences = train[candidates].double() - samples.double()[:, None]
+        distances, order = torch.linalg.vector_norm(differences, dim=2).sort(dim=1, stable=True)
+    return distances[:, :k], candidates.gather(1, order)[:, :k]
+
+
+def is_memorized(distances: Tensor, threshold: float = 1 / 3) -> Tensor:
+    """Which samples are memorized, (N,) bool, from the (N, ≥ 2) distances of :func:`nearest_neighbors`.
+
+    A sample at distance 0 from both neighbours (a copy of an image that the training set holds twice) counts.
+
+    Raises:
+        ConfigError: ``threshold`` outside (0, 1).
+    """
+    if not 0 < threshold < 1:
+        raise ConfigError(
+            "memorization.threshold",
+            got=threshold,
+            expected="0 < threshold < 1",
+            remedy="set --memorization.threshold, 1/3 in the paper",
+        )
+    nearest, second = distances[:, 0], distances[:, 1]
+    return (nearest < threshold * second) | (second == 0)
+
+
+def memorization_fraction(samples: Tensor, train: Tensor, threshold: float = 1 / 3) -> float:
+    """f_mem of ``samples`` (N, \\*) with respect to ``train`` (n, \\*), n ≥ 2: the share that is memorized."""
+    return is_memorized(nearest_neighbors(samples, train)[0], threshold).double().mean().item()
+
+
+def wilson_interval(fraction: float, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval of a share observed in ``total`` independent trials (Wilson 1927).
+
+    Unlike the bootstrap it is not empty at 0 and 1: none of 100 leaves up to 3.7%.
+    """
+    z = float(norm.ppf((1 + confidence) / 2))
+    center = fraction + z**2 / (2 * total)
+    half = z * (fraction * (1 - fraction) / total + z**2 / (4 * total**2)) ** 0.5
+    scale = 1 + z**2 / total
+    return max(0.0, (center - half) / scale), min(1.0, (center + half) / scale)
+
+
+def duplicate_count(images: Tensor) -> int:
+    """Number of images (n, \\*) that equal an earlier one exactly."""
+    return len(images) - len(torch.unique(images.flatten(1), dim=0))
+
+
+class MemorizationFraction(Metric):
+    """f_mem as a metric that merges over ranks.
+
+    Args:
+        train: Training images (n, \\*), n ≥ 2.
+        threshold: Largest ratio of the two distances that counts as memorized.
+    """
+
+    full_state_update = False
+    memorized: Tensor
+    total: Tensor
+
+    def __init__(self, train: Tensor, threshold: float = 1 / 3) -> None:
+        super().__init__()
+        self.threshold = threshold
+        self.register_buffer("train_images", train, persistent=False)
+        self.add_state("memorized", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("total", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, samples: Tensor) -> None:
+        """Count ``samples`` (N, \\*)."""
+        train = self.train_images
+        assert isinstance(train, Tensor)
+        self.update_distances(nearest_neighbors(samples, train)[0])
+
+    def update_distances(self, distances: Tensor) -> None:
+        """Count samples whose (N, ≥ 2) distances to the training images are known."""
+        self.memorized += is_memorized(distances, self.threshold).sum()
+        self.total += len(distances)
+
+    def compute(self) -> Tensor:
+        """Share of memorized samples, a float64 scalar; NaN before the first sample."""
+        return self.memorized.double() / self.total

@@ -1,0 +1,5 @@
+"""Plain torch modules, without a word about training."""
+
+from diffmem.networks.unet import UNet
+
+__all__ = ["UNet"]

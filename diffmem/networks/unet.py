@@ -1,0 +1,203 @@
+"""The DDPM U-Net of the paper (arXiv 2505.17638, appendix A; Ho et al. 2020)."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from diffmem.errors import ConfigError
+from diffmem.rng import rank_and_world
+
+NUM_GROUPS = 8
+NUM_HEADS = 4
+
+
+class ChannelDropout(nn.Module):
+    """Zeroes whole channels, as ``nn.Dropout2d``, with a mask that does not depend on the number of ranks.
+
+    Every rank draws the mask of the global batch from the (equally seeded) global generator and takes its rows.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        if not self.training or self.probability == 0:
+            return x_BCHW
+        rank, world_size = rank_and_world()
+        batch, channels = x_BCHW.shape[:2]
+        uniform = torch.rand(batch * world_size, channels)[rank * batch : (rank + 1) * batch]
+        keep = (uniform >= self.probability).to(x_BCHW) / (1 - self.probability)
+        return x_BCHW * keep[:, :, None, None]
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over the pixels, with a residual connection."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(NUM_GROUPS, channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+        nn.init.xavier_uniform_(self.qkv.weight)
+        nn.init.zeros_(self.qkv.bias)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        height = x_BCHW.shape[2]
+        x = rearrange(self.norm(x_BCHW), "b c h w -> b (h w) c")
+        q, k, v = rearrange(self.qkv(x), "b n (three heads c) -> three b heads n c", three=3, heads=NUM_HEADS)
+        x = rearrange(F.scaled_dot_product_attention(q, k, v), "b heads n c -> b n (heads c)")
+        return x_BCHW + rearrange(self.out(x), "b (h w) c -> b c h w", h=height)
+
+
+class ResidualBlock(nn.Module):
+    """Two normalized 3×3 convolutions with the time embedding added between them, then attention where wanted."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, time_channels: int, dropout: float, attention: bool
+    ) -> None:
+        super().__init__()
+        self.norm_in = nn.GroupNorm(NUM_GROUPS, in_channels)
+        self.conv_in = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.time = nn.Linear(time_channels, out_channels)
+        self.norm_out = nn.GroupNorm(NUM_GROUPS, out_channels)
+        self.dropout = ChannelDropout(dropout)
+        self.conv_out = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.skip = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
+        self.attention = Attention(out_channels) if attention else nn.Identity()
+
+    def forward(self, x_BCHW: Tensor, time_BE: Tensor) -> Tensor:
+        h = self.conv_in(F.silu(self.norm_in(x_BCHW)))
+        h = h + self.time(F.silu(time_BE))[:, :, None, None]
+        h = self.conv_out(self.dropout(F.silu(self.norm_out(h))))
+        return self.attention(h + self.skip(x_BCHW))
+
+
+def sinusoidal_table(num_steps: int, channels: int) -> Tensor:
+    """Sinusoidal position embedding of the steps 0 … num_steps−1, (num_steps, channels)."""
+    half = channels // 2
+    frequency = torch.exp(-math.log(10000) / (half - 1) * torch.arange(half, dtype=torch.float64))
+    angle = torch.arange(num_steps, dtype=torch.float64)[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=1).float()
+
+
+class UNet(nn.Module):
+    """U-Net that predicts the noise of an image.
+
+    Args:
+        in_channels: Channels C of the images.
+        base_channels: Width W, a multiple of 8.
+        channel_multipliers: Width of each resolution level in units of W; every level halves the image.
+        attention: Whether each level's residual blocks end in self-attention.
+        num_res_blocks: Residual blocks a level on the way down; one more on the way up.
+        dropout: Probability to drop a channel before each block's second convolution.
+        num_steps: Number of diffusion steps, the size of the (frozen) sinusoidal table.
+
+    The number of parameters is that of the paper's code, where the table counts: 4.055 M by default.
+
+    Raises:
+        ConfigError: A width that is no multiple of 8, or lists of different lengths.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        base_channels: int = 32,
+        channel_multipliers: Sequence[int] = (1, 2, 4),
+        attention: Sequence[bool] = (False, True, True),
+        num_res_blocks: int = 2,
+        dropout: float = 0.1,
+        num_steps: int = 1000,
+    ) -> None:
+        super().__init__()
+        _check(base_channels, channel_multipliers, attention, num_res_blocks, dropout)
+        time_channels = 4 * base_channels
+        self.time = nn.Sequential(
+            nn.Embedding.from_pretrained(sinusoidal_table(num_steps, base_channels), freeze=True),
+            nn.Linear(base_channels, time_channels),
+            nn.SiLU(),
+            nn.Linear(time_channels, time_channels),
+        )
+
+        def block(in_channels: int, out_channels: int, attention: bool) -> ResidualBlock:
+            return ResidualBlock(in_channels, out_channels, time_channels, dropout, attention)
+
+        channels = base_channels
+        self.stem = nn.Conv2d(in_channels, channels, 3, padding=1)
+        self.down = nn.ModuleList()
+        skips = [channels]
+        for level, (multiplier, attend) in enumerate(zip(channel_multipliers, attention, strict=True)):
+            if level > 0:
+                self.down.append(nn.Conv2d(channels, channels, 3, stride=2, padding=1))
+                skips.append(channels)
+            for _ in range(num_res_blocks):
+                self.down.append(block(channels, multiplier * base_channels, attend))
+                channels = multiplier * base_channels
+                skips.append(channels)
+
+        self.middle = nn.ModuleList([block(channels, channels, True), block(channels, channels, False)])
+
+        self.up = nn.ModuleList()
+        for level, (multiplier, attend) in reversed(list(enumerate(zip(channel_multipliers, attention, strict=True)))):
+            for _ in range(num_res_blocks + 1):
+                self.up.append(block(channels + skips.pop(), multiplier * base_channels, attend))
+                channels = multiplier * base_channels
+            if level > 0:
+                self.up.append(
+                    nn.Sequential(
+                        nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(channels, channels, 3, padding=1)
+                    )
+                )
+        self.head = nn.Sequential(
+            nn.GroupNorm(NUM_GROUPS, channels), nn.SiLU(), nn.Conv2d(channels, in_channels, 3, padding=1)
+        )
+
+    def forward(self, x_BCHW: Tensor, t_B: Tensor) -> Tensor:
+        """Predicted noise (B, C, H, W) of ``x_BCHW`` at diffusion steps ``t_B`` (B,) int64.
+
+        H and W must be divisible by 2^(levels − 1).
+        """
+        time = self.time(t_B)
+        x = self.stem(x_BCHW)
+        skips = [x]
+        for module in self.down:
+            x = module(x, time) if isinstance(module, ResidualBlock) else module(x)
+            skips.append(x)
+        for module in self.middle:
+            x = module(x, time)
+        for module in self.up:
+            x = module(torch.cat([x, skips.pop()], dim=1), time) if isinstance(module, ResidualBlock) else module(x)
+        return self.head(x)
+
+
+def _check(
+    base_channels: int,
+    channel_multipliers: Sequence[int],
+    attention: Sequence[bool],
+    num_res_blocks: int,
+    dropout: float,
+) -> None:
+    where = "model.network"
+    if base_channels < NUM_GROUPS or base_channels % NUM_GROUPS:
+        raise ConfigError(
+            f"{where}.base_channels",
+            got=base_channels,
+            expected=f"a positive multiple of {NUM_GROUPS}, the groups of GroupNorm",
+            remedy=f"set --{where}.base_channels=16, 32, …",
+        )
+    if not channel_multipliers or len(channel_multipliers) != len(attention) or min(channel_multipliers) < 1:
+        raise ConfigError(
+            f"{where}.channel_multipliers",
+            got=f"{list(channel_multipliers)} with attention {list(attention)}",
+            expected="positive multipliers and one attention switch for each",
+            remedy=f"set --{where}.channel_multipliers and --{where}.attention together",
+        )
+    if num_res_blocks < 1:
+        raise ConfigError(f"{where}.num_res_blocks", got=num_res_blocks, expected="at least 1", remedy="raise it")
+    if not 0 <= dropout < 1:
+        raise ConfigError(f"{where}.dropout", got=dropout, expected="0 <= dropout < 1", remedy="change it")
