@@ -1,0 +1,154 @@
+"""Feature spaces: what a Fréchet or kernel distance between image sets is computed in."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from diffmem.errors import ConfigError, DataError
+
+_INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+_INCEPTION_REMEDY = f"download {_INCEPTION_FILE} from torch-fidelity's release v0.2.0 and set --fid.weights=PATH"
+
+
+class FeatureSpace(nn.Module, ABC):
+    """Maps images (B, C, H, W), float in the data range [0, 1], to features (B, ``dimension``) float32.
+
+    Attributes:
+        name: Short name of the space.
+        metric_name: Column of the Fréchet distance in this space.
+        dimension: Length D of a feature vector.
+        protocol: What was computed and how; two distances may be compared only where these agree.
+    """
+
+    name: str
+    dimension: int
+    protocol: dict[str, str | int]
+
+    @property
+    def metric_name(self) -> str:
+        return f"frechet_{self.name}"
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor: ...
+
+
+class PixelFeatures(FeatureSpace):
+    """The pixels themselves: the distance compares all first and second moments of the image law.
+
+    Meant for small images, such as 8×8 digits; never called FID.
+
+    Args:
+        shape: (C, H, W) of an image.
+    """
+
+    name = "pixels"
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.dimension = int(torch.Size(shape).numel())
+        self.protocol = {"features": "pixels", "shape": "x".join(map(str, shape)), "dtype": "float32"}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Flatten (B, C, H, W) to (B, C·H·W).
+
+        Raises:
+            ConfigError: The images have another shape.
+        """
+        if images.shape[1:] != self.shape:
+            raise _wrong_images(images, f"(B, {', '.join(map(str, self.shape))})")
+        return images.detach().float().flatten(1)
+
+
+class InceptionFeatures(FeatureSpace):
+    """The 2048 pooled features of the Inception network that FID is defined with (arXiv 1706.08500).
+
+    Architecture, resize to 299×299 and weights format are torch-fidelity's. Images are rounded to uint8 and a gray
+    channel is repeated to three; the network runs in float32 whatever the surrounding precision, frozen in eval
+    mode. An image with a value that is not finite gets NaN features.
+
+    Args:
+        weights: Local file with torch-fidelity's Inception weights. Nothing is ever downloaded.
+
+    Raises:
+        ConfigError: torch-fidelity is not installed.
+        DataError: The file is missing or holds something else.
+    """
+
+    name = "inception"
+    dimension = 2048
+
+    def __init__(self, weights: str | Path) -> None:
+        super().__init__()
+        path = Path(weights)
+        if not path.is_file():
+            raise DataError("fid.weights", got=f"no file {path}", expected="a weights file", remedy=_INCEPTION_REMEDY)
+        self.network = _load_inception(path)
+        self.protocol = {
+            "features": "inception-v3-compat 2048",
+            "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "images": "clamped to [0, 1], rounded to uint8, gray repeated to 3 channels",
+            "resize": "bilinear to 299x299 as TensorFlow 1 (torch-fidelity)",
+            "dtype": "float32",
+        }
+
+    @property
+    def metric_name(self) -> str:
+        return "fid"
+
+    def train(self, mode: bool = True) -> InceptionFeatures:
+        """Stay in eval mode: the network is frozen."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B, 2048) of images (B, 1 or 3, H, W) in [0, 1].
+
+        Raises:
+            ConfigError: The images have another shape.
+        """
+        if images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise _wrong_images(images, "(B, 1 or 3, H, W)")
+        finite = images.isfinite().flatten(1).all(1)
+        pixels = (images.float().nan_to_num().clamp(0, 1) * 255).round().to(torch.uint8).expand(-1, 3, -1, -1)
+        full_precision = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        with torch.autocast(images.device.type, enabled=False), full_precision:
+            (features,) = self.network(pixels)
+        return features.masked_fill(~finite[:, None], torch.nan)
+
+
+def _load_inception(path: Path) -> nn.Module:
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError as error:
+        raise ConfigError(
+            "fid.weights",
+            got="torch-fidelity is not installed",
+            expected="its Inception network",
+            remedy='pip install "diffmem[fid]"',
+        ) from error
+    try:
+        # torch-fidelity unpickles the file without restriction, so it is first read as plain weights here.
+        torch.load(path, map_location="cpu", weights_only=True)
+        return FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path))
+    except Exception as error:
+        raise DataError(
+            "fid.weights",
+            got=f"{path}, which does not hold the network's weights ({str(error).splitlines()[0]})",
+            expected=f"torch-fidelity's {_INCEPTION_FILE}",
+            remedy=_INCEPTION_REMEDY,
+        ) from error
+
+
+def _wrong_images(images: Tensor, expected: str) -> ConfigError:
+    return ConfigError(
+        "images",
+        got=f"shape {tuple(images.shape)}",
+        expected=expected,
+        remedy="make the feature space for the data's image shape",
+    )
