@@ -192,6 +192,7 @@ def test_mistakes_are_named():
 
 
 def _rank(rank: int, address: str, results) -> None:
+    torch.set_num_threads(1)  # the parent's thread pool does not survive the fork
     dist.init_process_group("gloo", init_method=f"file://{address}", rank=rank, world_size=2)
     rows = gaussian(3, 101, 5)
     metric = FrechetDistance(Reference.from_features(gaussian(4, 100, 5)), 101)
@@ -204,7 +205,7 @@ def _rank(rank: int, address: str, results) -> None:
 def test_two_ranks_equal_one(tmp_path):
     whole = FrechetDistance(Reference.from_features(gaussian(4, 100, 5)), 101)
     whole.update(gaussian(3, 101, 5), range(101))
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     results = context.SimpleQueue()
     processes = [
         context.Process(target=_rank, args=(rank, str(tmp_path / "store"), results), daemon=True) for rank in range(2)
