@@ -1,0 +1,77 @@
+"""An estimate that may be right-censored: a value with its interval, or "> x" and never a number."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A positive quantity measured on curves that end, with its bootstrap draws.
+
+    Attributes:
+        value: The estimate; NaN when ``censored``.
+        low: Lower end of the interval; 0 when the draws reach below the first evaluation.
+        high: Upper end; infinity when it lies beyond the last evaluation.
+        censored: Not reached: all that is known is that the quantity exceeds ``last``.
+        last: The largest value that the evaluations could have shown.
+        draws_low: Bootstrap draws, (num_draws,); where a draw is censored, its lower bound.
+        draws_high: The same draws; infinity where a draw is censored.
+    """
+
+    value: float
+    low: float
+    high: float
+    censored: bool
+    last: float
+    draws_low: Array = field(repr=False, compare=False)
+    draws_high: Array = field(repr=False, compare=False)
+
+    @property
+    def bound(self) -> float:
+        """The value, or the lower bound of a censored one."""
+        return self.last if self.censored else self.value
+
+    @property
+    def value_text(self) -> str:
+        return f"> {plain(self.last, 6)}" if self.censored else plain(self.value)
+
+    @property
+    def high_text(self) -> str:
+        return f"> {plain(self.last, 6)}" if math.isinf(self.high) else plain(self.high)
+
+    def __str__(self) -> str:
+        return f"{self.value_text} [{plain(self.low)}, {self.high_text}]"
+
+
+def summarize(value: float, last: float, draws_low: Array, draws_high: Array, confidence: float) -> Estimate:
+    """Estimate with the percentile interval of its draws; ``value`` is NaN for a censored one."""
+    tail = (1 - confidence) / 2
+    censored = math.isnan(value)
+    bound = last if censored else value
+    low = float(np.quantile(draws_low, tail, method="inverted_cdf"))
+    high = float(np.quantile(draws_high, 1 - tail, method="inverted_cdf"))
+    return Estimate(
+        value=value,
+        low=min(low, bound),
+        high=math.inf if censored else max(high, bound),
+        censored=censored,
+        last=last,
+        draws_low=draws_low,
+        draws_high=draws_high,
+    )
+
+
+def stratified(num_draws: int, *key: int) -> Array:
+    """Uniform numbers in (0, 1), one in each of ``num_draws`` equal cells, in an order set by ``key``."""
+    rng = np.random.default_rng(key)
+    return (rng.permutation(num_draws) + rng.random(num_draws)) / num_draws
+
+
+def plain(x: float, digits: int = 3) -> str:
+    """``x`` to ``digits`` significant digits, without an exponent."""
+    return np.format_float_positional(x, precision=digits, fractional=False, trim="-")

@@ -1,0 +1,298 @@
+"""τ_gen, τ_mem and τ_overfit: the times of a run, by stated rules, each with an interval.
+
+All three read one curve, (S,) evaluations at ascending ``steps``. The steps may be those of any clock: updates, images
+seen, epochs, or learning rate times updates.
+
+A crossing is *lasting* when the curve is still beyond the level at the next evaluation. Its time is interpolated
+linearly in log step, from the last evaluation before it. Where there is none, the result is right-censored at the last
+evaluation that contradicts it.
+
+The interval is a parametric bootstrap of the evaluations. Each draw takes one quantile u of the sampling distribution
+and applies it at every step, because sample i starts from the same noise at every step, so that errors along a run go
+together; the draw of f_mem is then the u-quantile of the Jeffreys posterior Beta(k + 1/2, N - k + 1/2) of k memorized
+among N samples. Between two evaluations a curve is known only to cross: where the linear rule puts the crossing at a
+fraction w of the way, a draw puts it at w^γ with log γ uniform in ±log 3, which covers convex and concave rises.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from diffmem.analysis.estimate import Array, Estimate, stratified, summarize
+from diffmem.errors import ConfigError, DataError
+
+NUM_DRAWS = 1000
+CONFIDENCE = 0.95
+MIN_EVALUATIONS = 3
+MEMORIZATION_LEVEL = 0.01
+QUALITY_FACTOR = 2.0
+
+_SHAPE, _SAMPLING = 0, 1
+_GEN, _MEM, _OVERFIT = 0, 1, 2
+
+
+def tau_mem(
+    steps: ArrayLike,
+    f_mem: ArrayLike,
+    num_samples: int | None = None,
+    *,
+    level: float = MEMORIZATION_LEVEL,
+    confidence: float = CONFIDENCE,
+    num_draws: int = NUM_DRAWS,
+    seed: int = 0,
+) -> Estimate:
+    """First step at which f_mem ≥ ``level`` and stays so at the next evaluation.
+
+    Args:
+        steps: (S,) ascending, S ≥ 3.
+        f_mem: (S,) memorized fractions in [0, 1].
+        num_samples: Generated samples behind each fraction. Without it the interval holds the interpolation alone.
+        level: The fraction c; the time moves by about 2× with it, so report it with every value.
+        confidence: Mass of the interval.
+        num_draws: Bootstrap draws.
+        seed: Seed of the draws; give different runs different seeds.
+
+    Raises:
+        DataError: The curve cannot support the rule: too few evaluations, values that are not fractions, f_mem never
+            below the level, or a level below one sample in ``num_samples``.
+        ConfigError: ``level`` outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ConfigError("f_mem level", got=level, expected="a fraction in (0, 1)", remedy="set --mem-level, e.g. 0.01")
+    steps, f_mem = _curve(steps, f_mem, "f_mem")
+    if f_mem.min() < 0 or f_mem.max() > 1:
+        raise DataError(
+            "f_mem",
+            got=f"values in [{f_mem.min():g}, {f_mem.max():g}]",
+            expected="fractions in [0, 1]",
+            remedy="give fractions, not percent",
+        )
+    draws = np.tile(f_mem, (num_draws, 1))
+    if num_samples is not None:
+        if level * num_samples < 1:
+            raise DataError(
+                "tau_mem",
+                got=f"level {level:g} with num_samples {num_samples}",
+                expected=f"a level of at least one sample, {1 / num_samples:g}",
+                remedy="raise the level or evaluate more samples",
+            )
+        counts = np.rint(f_mem * num_samples)
+        f_mem = counts / num_samples
+        draws = _posterior_quantiles(counts, num_samples, stratified(num_draws, _SAMPLING, _MEM, seed))
+    shape = _shapes(num_draws, _MEM)
+    return _crossing("tau_mem", f"f_mem is {f_mem[0]:g}", steps, f_mem, draws, level, shape, confidence)
+
+
+def tau_gen(
+    steps: ArrayLike,
+    quality: ArrayLike,
+    level: float,
+    std: ArrayLike | None = None,
+    *,
+    confidence: float = CONFIDENCE,
+    num_draws: int = NUM_DRAWS,
+    seed: int = 0,
+) -> Estimate:
+    """First step at which the quality (FID or a Fréchet distance) is ≤ ``level`` and stays so at the next evaluation.
+
+    The level is one absolute number for all runs that are compared, see :func:`common_level`. The interpolation is
+    linear in log quality: before the plateau the distance falls over decades.
+
+    Args:
+        steps: (S,) ascending, S ≥ 3.
+        quality: (S,) positive, smaller is better.
+        level: The level q.
+        std: (S,) standard error of each quality. Without it the interval holds the interpolation alone.
+        confidence: Mass of the interval.
+        num_draws: Bootstrap draws.
+        seed: Seed of the draws; give different runs different seeds.
+
+    Raises:
+        DataError: The curve cannot support the rule: too few evaluations, values that are not positive, or a quality
+            never above the level.
+        ConfigError: ``level`` not positive.
+    """
+    if not (level > 0 and math.isfinite(level)):
+        raise ConfigError("quality level", got=level, expected="a positive number", remedy="set --quality-level")
+    steps, quality = _curve(steps, quality, "quality")
+    if quality.min() <= 0:
+        raise DataError(
+            "quality",
+            got=f"{quality.min():g} at step {steps[quality.argmin()]:g}",
+            expected="positive distances",
+            remedy="mend the quality column",
+        )
+    log_quality = np.log(quality)
+    draws = np.tile(-log_quality, (num_draws, 1))
+    if std is not None:
+        from scipy.special import ndtri
+
+        z = ndtri(stratified(num_draws, _SAMPLING, _GEN, seed))
+        draws = -(log_quality + z[:, None] * _errors(std, quality) / quality)
+    shape = _shapes(num_draws, _GEN)
+    start = f"the quality is {quality[0]:g}"
+    return _crossing("tau_gen", start, steps, -log_quality, draws, -math.log(level), shape, confidence)
+
+
+def tau_overfit(
+    steps: ArrayLike,
+    loss_test: ArrayLike,
+    std: ArrayLike | None = None,
+    *,
+    confidence: float = CONFIDENCE,
+    num_draws: int = NUM_DRAWS,
+    seed: int = 0,
+) -> Estimate:
+    """Step of the minimum of L_test; censored when L_test still falls at the last evaluation.
+
+    The interval lets each evaluation err by ``std`` on its own, and the minimum lie anywhere between the evaluations
+    beside the lowest one. Evaluations that share their noises err together, so it is an upper bound then.
+
+    Args:
+        steps: (S,) ascending, S ≥ 3.
+        loss_test: (S,) test losses.
+        std: (S,) their standard deviations; without it the interval holds the spacing of the evaluations alone.
+        confidence: Mass of the interval.
+        num_draws: Bootstrap draws.
+        seed: Seed of the draws; give different runs different seeds.
+
+    Raises:
+        DataError: Too few evaluations, values that are not numbers, or a loss that never falls.
+    """
+    steps, loss = _curve(steps, loss_test, "loss_test")
+    lowest = int(loss.argmin())
+    if lowest == 0:
+        raise DataError(
+            "tau_overfit",
+            got=f"the lowest loss_test at the first evaluation (step {steps[0]:g})",
+            expected="a loss that falls",
+            remedy="evaluate earlier",
+        )
+    draws = np.tile(loss, (num_draws, 1))
+    if std is not None:
+        rng = np.random.default_rng((_SAMPLING, _OVERFIT, seed))
+        draws = loss + rng.standard_normal((num_draws, len(loss))) * _errors(std, loss)
+    at = draws.argmin(axis=1)
+    end = len(steps) - 1
+    log_steps = _log(steps)
+    before, after = log_steps[np.maximum(at - 1, 0)], log_steps[np.minimum(at + 1, end)]
+    open_below = np.isneginf(before) | (at == 0)
+    place = stratified(num_draws, _SHAPE, _OVERFIT)
+    inside = np.where(open_below, after, before + (after - np.where(open_below, after, before)) * place)
+    lower = np.where(open_below, -np.inf, np.where(at == end, before, inside))
+    upper = np.where(at == end, np.inf, inside)
+    value = math.nan if lowest == end else float(steps[lowest])
+    return summarize(value, float(steps[-2]), np.exp(lower), np.exp(upper), confidence)
+
+
+def common_level(qualities: Mapping[str, Sequence[float]], factor: float = QUALITY_FACTOR) -> tuple[float, str]:
+    """The level q of τ_gen for a set of runs, and the run that sets it.
+
+    q is ``factor`` times the largest, over the runs, of each run's lowest quality, so that every run can reach it. A
+    level relative to each run's own minimum would differ from run to run: with few images the distance to the held-out
+    set keeps falling while the model copies.
+
+    Args:
+        qualities: Quality curve of each run, by its name.
+        factor: How far above the worst plateau the level lies.
+
+    Raises:
+        DataError: No run, or a run without a quality.
+    """
+    lowest = {name: min((float(q) for q in curve), default=math.nan) for name, curve in qualities.items()}
+    missing = [name for name, q in lowest.items() if math.isnan(q)]
+    if missing or not lowest:
+        raise DataError(
+            "quality level",
+            got=f"no quality in {', '.join(missing) or 'any run'}",
+            expected="a quality at every run",
+            remedy="set --quality-level or leave the run out",
+        )
+    name = max(lowest, key=lambda each: lowest[each])
+    return factor * lowest[name], name
+
+
+def _curve(steps: ArrayLike, values: ArrayLike, what: str) -> tuple[Array, Array]:
+    steps, values = np.asarray(steps, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    if steps.ndim != 1 or steps.shape != values.shape:
+        raise DataError(what, got=f"shapes {steps.shape} and {values.shape}", expected="(S,) both", remedy="match them")
+    if len(steps) < MIN_EVALUATIONS:
+        raise DataError(
+            what,
+            got=f"{len(steps)} evaluation{'s' * (len(steps) != 1)}",
+            expected=f"at least {MIN_EVALUATIONS}: before, at and after the crossing",
+            remedy="evaluate more often or train longer",
+        )
+    if not np.isfinite(values).all():
+        at = steps[~np.isfinite(values)][0]
+        raise DataError(what, got=f"no finite value at step {at:g}", expected="a number", remedy="mend the column")
+    if not (np.isfinite(steps).all() and steps[0] >= 0 and (np.diff(steps) > 0).all()):
+        raise DataError("steps", got="a step that does not ascend", expected="0 ≤ ascending steps", remedy="sort them")
+    return steps, values
+
+
+def _errors(std: ArrayLike, values: Array) -> Array:
+    errors = np.asarray(std, dtype=np.float64)
+    if errors.shape != values.shape or not (np.isfinite(errors) & (errors >= 0)).all():
+        raise DataError("std", got="an entry missing or negative", expected="one ≥ 0 per evaluation", remedy="mend it")
+    return errors
+
+
+def _log(steps: Array) -> Array:
+    """log step, -inf at step 0."""
+    return np.log(steps, where=steps > 0, out=np.full_like(steps, -np.inf))
+
+
+def _posterior_quantiles(counts: Array, num_samples: int, u: Array) -> Array:
+    """Jeffreys posterior quantiles ``u`` of the fraction behind each count, (len(u), S)."""
+    from scipy.special import betaincinv
+
+    distinct, place = np.unique(counts, return_inverse=True)
+    return betaincinv(distinct + 0.5, num_samples - distinct + 0.5, u[:, None])[:, place]
+
+
+def _shapes(num_draws: int, quantity: int) -> Array:
+    """Exponents γ of the interpolation, the same for every run: runs share their grid and so its error."""
+    return 3.0 ** (2 * stratified(num_draws, _SHAPE, quantity) - 1)
+
+
+def _crossing(
+    name: str, start: str, steps: Array, values: Array, draws: Array, level: float, shape: Array, confidence: float
+) -> Estimate:
+    """Lasting up-crossing of ``level`` by ``values`` (S,), with the interval from ``draws`` (B, S)."""
+    lower, upper = _crossing_times(steps, values[None], level, np.ones(1))
+    if math.isinf(lower[0]):
+        first = steps[0] if values[0] >= level else steps[1]
+        raise DataError(
+            name,
+            got=f"{start} at the first evaluation (step {steps[0]:g}) and past the level by step {first:g}",
+            expected="an evaluation after step 0 that is short of the level",
+            remedy="evaluate earlier or change the level",
+        )
+    last = steps[-2] if values[-1] >= level else steps[-1]
+    value = math.nan if math.isinf(upper[0]) else math.exp(lower[0])
+    lower, upper = _crossing_times(steps, draws, level, shape)
+    return summarize(value, float(last), np.exp(lower), np.exp(upper), confidence)
+
+
+def _crossing_times(steps: Array, values: Array, level: float, shape: Array) -> tuple[Array, Array]:
+    """Bounds (B,) of the log time of the lasting up-crossing of each curve in ``values`` (B, S).
+
+    They are equal where the crossing is seen; (log of the last contradicting step, inf) where it is not; (-inf, log of
+    the step where it is first seen) where nothing after step 0 is short of the level.
+    """
+    log_steps = _log(steps)
+    reached = values >= level
+    lasting = reached[:, :-1] & reached[:, 1:]
+    found, at = lasting.any(axis=1), lasting.argmax(axis=1)
+    before, rows = np.maximum(at - 1, 0), np.arange(len(values))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        fraction = (level - values[rows, before]) / (values[rows, at] - values[rows, before])
+        inside = log_steps[before] + (log_steps[at] - log_steps[before]) * fraction**shape
+    never_short = (at == 0) | np.isneginf(log_steps[before])
+    unconfirmed = log_steps[np.where(reached[:, -1], -2, -1)]
+    lower = np.where(found, np.where(never_short, -np.inf, inside), unconfirmed)
+    upper = np.where(found, np.where(never_short, log_steps[at], inside), np.inf)
+    return lower, upper
