@@ -8,7 +8,6 @@ them the same on every device.
 import hashlib
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 
@@ -51,10 +50,3 @@ def normal_rows(seed: int, name: str, rows: range, shape: tuple[int, ...]) -> Te
     if not rows:
         return torch.empty(0, *shape)
     return torch.stack([normal(seed, name, row, shape) for row in rows])
-
-
-def rank_and_world() -> tuple[int, int]:
-    """This process's rank and the number of ranks; (0, 1) outside a process group."""
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank(), dist.get_world_size()
-    return 0, 1

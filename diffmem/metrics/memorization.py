@@ -96,6 +96,13 @@ def is_memorized(distances: Tensor, threshold: float = 1 / 3) -> Tensor:
     Raises:
         ConfigError: ``threshold`` outside (0, 1).
     """
+    check_threshold(threshold)
+    nearest, second = distances[:, 0], distances[:, 1]
+    return (nearest < threshold * second) | (second == 0)
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise ConfigError for a ``threshold`` outside (0, 1)."""
     if not 0 < threshold < 1:
         raise ConfigError(
             "memorization.threshold",
@@ -103,8 +110,6 @@ def is_memorized(distances: Tensor, threshold: float = 1 / 3) -> Tensor:
             expected="0 < threshold < 1",
             remedy="set --memorization.threshold, 1/3 in the paper",
         )
-    nearest, second = distances[:, 0], distances[:, 1]
-    return (nearest < threshold * second) | (second == 0)
 
 
 def memorization_fraction(samples: Tensor, train: Tensor, threshold: float = 1 / 3) -> float:
@@ -121,7 +126,10 @@ def wilson_interval(fraction: float, total: int, confidence: float = 0.95) -> tu
     center = fraction + z**2 / (2 * total)
     half = z * (fraction * (1 - fraction) / total + z**2 / (4 * total**2)) ** 0.5
     scale = 1 + z**2 / total
-    return max(0.0, (center - half) / scale), min(1.0, (center + half) / scale)
+    # the formula gives these ends up to rounding
+    low = (center - half) / scale if fraction > 0 else 0.0
+    high = (center + half) / scale if fraction < 1 else 1.0
+    return low, high
 
 
 def duplicate_count(images: Tensor) -> int:
@@ -148,14 +156,12 @@ class MemorizationFraction(Metric):
         self.add_state("memorized", torch.tensor(0), dist_reduce_fx="sum")
         self.add_state("total", torch.tensor(0), dist_reduce_fx="sum")
 
-    def update(self, samples: Tensor) -> None:
-        """Count ``samples`` (N, \\*)."""
-        train = self.train_images
-        assert isinstance(train, Tensor)
-        self.update_distances(nearest_neighbors(samples, train)[0])
-
-    def update_distances(self, distances: Tensor) -> None:
-        """Count samples whose (N, ≥ 2) distances to the training images are known."""
+    def update(self, samples: Tensor, distances: Tensor | None = None) -> None:
+        """Count ``samples`` (N, \\*), whose (N, ≥ 2) distances to the training images may be known already."""
+        if distances is None:
+            train = self.train_images
+            assert isinstance(train, Tensor)
+            distances = nearest_neighbors(samples, train)[0]
         self.memorized += is_memorized(distances, self.threshold).sum()
         self.total += len(distances)
 

@@ -9,7 +9,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from diffmem.errors import ConfigError
-from diffmem.rng import rank_and_world
+from diffmem.ranks import rank_and_world
 
 NUM_GROUPS = 8
 NUM_HEADS = 4

@@ -1,0 +1,29 @@
+"""Lightning callbacks; each works in any Trainer whose module and data offer what it reads."""
+
+from diffmem.callbacks.checkpoint import Checkpoint
+from diffmem.callbacks.evaluation import Evaluation, EvaluationCallback, Snapshot
+from diffmem.callbacks.frechet import Frechet
+from diffmem.callbacks.losses import Losses
+from diffmem.callbacks.memorization import Memorization
+from diffmem.callbacks.progress import ProgressReport
+from diffmem.callbacks.provenance import Provenance
+from diffmem.callbacks.sample_grid import SampleGrid
+from diffmem.callbacks.status import Status
+from diffmem.callbacks.training_loss import TrainingLoss
+from diffmem.callbacks.wandb import WandbMirror
+
+__all__ = [
+    "Checkpoint",
+    "Evaluation",
+    "EvaluationCallback",
+    "Frechet",
+    "Losses",
+    "Memorization",
+    "ProgressReport",
+    "Provenance",
+    "SampleGrid",
+    "Snapshot",
+    "Status",
+    "TrainingLoss",
+    "WandbMirror",
+]

@@ -1,0 +1,103 @@
+"""Checkpoints that are whole or absent, and the newest one that can be trusted."""
+
+import warnings
+import zipfile
+from pathlib import Path
+
+import lightning.pytorch as pl
+
+from diffmem import ranks
+from diffmem.callbacks.training_loss import diverged
+from diffmem.callbacks.updates import UpdateCallback
+from diffmem.errors import CheckpointError, ConfigError
+from diffmem.files import partial_path, publish
+
+LAST = "last.ckpt"
+
+
+class Checkpoint(UpdateCallback):
+    """Saves ``checkpoints/step-*.ckpt`` every ``every_n_steps`` updates and at the end; ``last.ckpt`` is the newest.
+
+    A file is written under a temporary name and renamed, so one that has its name is whole.
+
+    Args:
+        every_n_steps: Updates between two checkpoints.
+        keep: Number of checkpoints kept, at least 2, so that there is one to fall back to; None keeps all.
+
+    Raises:
+        ConfigError: ``every_n_steps`` below 1 or ``keep`` below 2.
+        DivergenceError: A weight is not finite; nothing is written.
+    """
+
+    def __init__(self, every_n_steps: int = 1000, keep: int | None = None) -> None:
+        if every_n_steps < 1:
+            raise ConfigError(
+                "checkpoint.every_n_steps",
+                got=every_n_steps,
+                expected="at least 1",
+                remedy="set --checkpoint.every_n_steps",
+            )
+        if keep is not None and keep < 2:
+            raise ConfigError(
+                "checkpoint.keep", got=keep, expected="at least 2, or null for all", remedy="set --checkpoint.keep"
+            )
+        self.every_n_steps, self.keep = every_n_steps, keep
+
+    def on_update(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.global_step % self.every_n_steps == 0 or trainer.global_step == trainer.max_steps:
+            self.save(trainer, pl_module)
+
+    def save(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Path:
+        """Save the state after the current update. A collective: every rank takes part."""
+        broken = not all(parameter.isfinite().all() for parameter in pl_module.parameters())
+        if ranks.any_rank(broken, pl_module.device):
+            raise diverged(trainer.global_step, "weights that are not finite")
+        folder = Path(trainer.default_root_dir) / "checkpoints"
+        path = folder / f"step-{trainer.global_step:08d}.ckpt"
+        trainer.save_checkpoint(partial_path(path))
+        if trainer.is_global_zero:
+            publish(partial_path(path), path)
+            link = partial_path(folder / LAST)
+            link.unlink(missing_ok=True)
+            link.symlink_to(path.name)
+            link.replace(folder / LAST)
+            for old in _newest_first(folder)[self.keep :] if self.keep else []:
+                old.unlink()
+        trainer.strategy.barrier("checkpoint")
+        return path
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint in ``folder``, None where there is none yet.
+
+    A damaged file is passed over with a warning that names it.
+
+    Raises:
+        CheckpointError: There are checkpoints and none of them is whole.
+    """
+    found = _newest_first(folder)
+    for path in found:
+        if _is_whole(path):
+            return path
+        warnings.warn(f"checkpoint {path} is damaged; falling back to the one before", stacklevel=2)
+    if found:
+        raise CheckpointError(
+            str(folder),
+            got=f"{len(found)} checkpoints, all damaged",
+            expected="one that can be read",
+            remedy="restore one, or delete the run's folder to train from the start",
+        )
+    return None
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.ckpt"), reverse=True)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether every record of the archive has its checksum (reading it with torch does not check)."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, EOFError, ValueError):
+        return False

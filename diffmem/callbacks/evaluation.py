@@ -1,0 +1,188 @@
+"""Scheduled evaluation: samples are made once and every measurement reads them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from diffmem import ranks, rng
+from diffmem.callbacks.training_loss import diverged
+from diffmem.callbacks.updates import UpdateCallback
+from diffmem.errors import ConfigError
+from diffmem.files import put_row, read_table
+from diffmem.steps import scheduled_steps
+
+Columns = Mapping[str, float | int | str | None]
+
+
+class Images(Protocol):
+    """What the measurements read of a data module: centred float images, (·, C, H, W)."""
+
+    train_images: Tensor
+    test_images: Tensor
+    mean: Tensor
+
+    def to_unit(self, images: Tensor) -> Tensor:
+        """Centred images in the pixel range [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One scheduled step as the measurements see it.
+
+    Attributes:
+        step: Number of optimizer updates.
+        samples: This rank's share of the samples, (·, C, H, W), centred like the training images.
+        rows: Which of the samples those are.
+        num_samples: Number of samples over all ranks.
+        model: The module, in eval mode, with ``losses`` and ``sample``.
+        data: Training and held-out images.
+        folder: The run's folder.
+    """
+
+    step: int
+    samples: Tensor
+    rows: range
+    num_samples: int
+    model: pl.LightningModule
+    data: Images
+    folder: Path
+
+    @property
+    def device(self) -> torch.device:
+        return self.samples.device
+
+
+class EvaluationCallback(pl.Callback):
+    """A callback that takes part in the evaluations. Every rank calls both methods."""
+
+    def measure(self, snapshot: Snapshot) -> Columns:
+        """Columns to add to the row of this step; the same on every rank."""
+        return {}
+
+    def on_row(self, trainer: pl.Trainer, row: Columns) -> None:
+        """The row of a step is complete and, on rank 0, written."""
+
+
+class Evaluation(UpdateCallback):
+    """At scheduled steps, draws samples and writes one row of ``evaluations.csv``.
+
+    The columns come from the trainer's :class:`EvaluationCallback`\\ s. Training does not notice: no global random
+    state is touched and every submodule gets its mode back.
+
+    Args:
+        steps: Which steps; see :func:`diffmem.steps.scheduled_steps`. 0 and the last step always belong to them.
+        num_samples: Number of samples, over all ranks.
+        sampling_steps: Number of DDIM steps.
+        batch_size: Samples per network call.
+        seed: Seed of the starting noise; sample i starts from noise i, at every step and whatever the batch or rank.
+
+    Raises:
+        ConfigError: A count below 1, or steps of an unknown form.
+    """
+
+    def __init__(
+        self,
+        steps: str | list[int] = "log:10",
+        num_samples: int = 1000,
+        sampling_steps: int = 200,
+        batch_size: int = 256,
+        seed: int = 0,
+    ) -> None:
+        counts = {"num_samples": num_samples, "sampling_steps": sampling_steps, "batch_size": batch_size}
+        for name, count in counts.items():
+            if count < 1:
+                raise ConfigError(
+                    f"evaluation.{name}", got=count, expected="at least 1", remedy=f"set --evaluation.{name}"
+                )
+        scheduled_steps(steps, max_steps=1)
+        self.steps, self.num_samples, self.sampling_steps = steps, num_samples, sampling_steps
+        self.batch_size, self.seed = batch_size, seed
+        self.identity: Columns = {}
+        self._schedule: Sequence[int] = ()
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._schedule = scheduled_steps(self.steps, trainer.max_steps)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Step 0, or the step of a checkpoint whose evaluation was cut off."""
+        super().on_train_start(trainer, pl_module)
+        written = {int(row["step"]) for row in read_table(table_path(trainer))}
+        if trainer.global_step in self._schedule and trainer.global_step not in written:
+            self.evaluate(trainer, pl_module)
+
+    def on_update(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.global_step in self._schedule:
+            self.evaluate(trainer, pl_module)
+
+    def evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Columns:
+        """Measure now and write the row. A collective: every rank takes part."""
+        data: Images = trainer.datamodule  # type: ignore[attr-defined]
+        observers = [each for each in trainer.callbacks if isinstance(each, EvaluationCallback)]
+        row: dict[str, float | int | str | None] = {**self._row_start(trainer, data), "num_samples": self.num_samples}
+        with evaluating(trainer, pl_module):
+            rows = ranks.share(self.num_samples)
+            snapshot = Snapshot(
+                step=trainer.global_step,
+                samples=self._finite(trainer, self.sample(pl_module, rows, data.train_images.shape[1:])),
+                rows=rows,
+                num_samples=self.num_samples,
+                model=pl_module,
+                data=data,
+                folder=Path(trainer.default_root_dir),
+            )
+            for observer in observers:
+                row.update(observer.measure(snapshot))
+        row.update(self.identity)
+        if trainer.is_global_zero:
+            put_row(table_path(trainer), row)
+        for observer in observers:
+            observer.on_row(trainer, row)
+        return row
+
+    def sample(self, pl_module: pl.LightningModule, rows: range, shape: tuple[int, ...]) -> Tensor:
+        """Samples number ``rows``, (len(rows), \\*shape)."""
+        found = [torch.empty(0, *shape, device=pl_module.device)]
+        for start in range(0, len(rows), self.batch_size):
+            noise = rng.normal_rows(self.seed, "sample", rows[start : start + self.batch_size], tuple(shape))
+            found.append(pl_module.sample(noise.to(pl_module.device), self.sampling_steps).float())
+        return torch.cat(found)
+
+    @staticmethod
+    def _finite(trainer: pl.Trainer, samples: Tensor) -> Tensor:
+        if ranks.any_rank(not samples.isfinite().all(), samples.device):
+            raise diverged(trainer.global_step, "samples that are not finite")
+        return samples
+
+    def _row_start(self, trainer: pl.Trainer, data: Images) -> dict[str, float | int]:
+        batch_size = data.batch_size * trainer.accumulate_grad_batches
+        images_seen = trainer.global_step * batch_size
+        return {
+            "step": trainer.global_step,
+            "images_seen": images_seen,
+            "epochs": images_seen / len(data.train_images),
+            "batch_size": batch_size,
+        }
+
+
+def table_path(trainer: pl.Trainer) -> Path:
+    """The run's ``evaluations.csv``."""
+    return Path(trainer.default_root_dir) / "evaluations.csv"
+
+
+@contextmanager
+def evaluating(trainer: pl.Trainer, module: nn.Module) -> Iterator[None]:
+    """Eval mode without gradients in the trainer's precision; each submodule's own mode comes back after."""
+    modes = {each: each.training for each in module.modules()}
+    module.eval()
+    try:
+        with torch.inference_mode(), trainer.strategy.precision_plugin.forward_context():
+            yield
+    finally:
+        for each, training in modes.items():
+            each.training = training

@@ -1,0 +1,54 @@
+"""L_train and L_test: the denoising loss at one small diffusion time, where memorization shows first."""
+
+import torch
+from torch import Tensor
+
+from diffmem import ranks, rng
+from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
+from diffmem.errors import ConfigError
+
+
+class Losses(EvaluationCallback):
+    """Noise-prediction loss at time ``t`` on all training images and on the held-out images.
+
+    Each image meets the same ``num_draws`` noises at every step, so a curve moves by what the network learned alone.
+    Columns ``loss_train``, ``loss_test`` are means over images and draws, per dimension (1 for a predictor of zero);
+    ``…_std`` their standard deviation over the draws, empty for a single draw.
+
+    Args:
+        t: Diffusion time; 0.01 in the paper.
+        num_draws: Noise draws for each image; 5 in the paper.
+        batch_size: Images per network call.
+        seed: Seed of the noise.
+
+    Raises:
+        ConfigError: A count below 1; ``t`` outside the schedule (at the first evaluation).
+    """
+
+    def __init__(self, t: float = 0.01, num_draws: int = 5, batch_size: int = 512, seed: int = 0) -> None:
+        for name, count in {"num_draws": num_draws, "batch_size": batch_size}.items():
+            if count < 1:
+                raise ConfigError(f"losses.{name}", got=count, expected="at least 1", remedy=f"set --losses.{name}")
+        self.t, self.num_draws, self.batch_size, self.seed = t, num_draws, batch_size, seed
+
+    def measure(self, snapshot: Snapshot) -> Columns:
+        columns: dict[str, float | None] = {}
+        for name, images in {"train": snapshot.data.train_images, "test": snapshot.data.test_images}.items():
+            draws = self._loss_of_draws(snapshot, images, name)
+            columns[f"loss_{name}"] = draws.mean().item()
+            columns[f"loss_{name}_std"] = draws.std().item() if len(draws) > 1 else None
+        return columns
+
+    def _loss_of_draws(self, snapshot: Snapshot, images: Tensor, name: str) -> Tensor:
+        """Mean loss over ``images`` for each draw, (num_draws,) float64."""
+        rows = ranks.share(len(images))
+        index = snapshot.model.schedule.index_of(self.t)
+        total = torch.zeros(self.num_draws, dtype=torch.float64, device=snapshot.device)
+        for draw in range(self.num_draws):
+            for start in range(0, len(rows), self.batch_size):
+                block = rows[start : start + self.batch_size]
+                x = images[block.start : block.stop].to(snapshot.device)
+                noise = rng.normal_rows(self.seed, f"loss/{name}/{draw}", block, tuple(x.shape[1:]))
+                steps = torch.full((len(x),), index, device=snapshot.device)
+                total[draw] += snapshot.model.losses(x, noise.to(snapshot.device), steps).double().sum()
+        return ranks.sum_over_ranks(total) / len(images)

@@ -1,0 +1,94 @@
+"""What a person sees while a run trains: a bar on a terminal, plain lines elsewhere."""
+
+import time
+
+import lightning.pytorch as pl
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from diffmem.callbacks.evaluation import Columns, EvaluationCallback
+from diffmem.callbacks.updates import UpdateCallback
+from diffmem.errors import ConfigError
+
+
+class ProgressReport(UpdateCallback, EvaluationCallback):
+    """Step, loss, updates per second, time left and last f_mem.
+
+    Args:
+        every_n_steps: Updates between two plain lines where the output is not a terminal.
+
+    Raises:
+        ConfigError: ``every_n_steps`` below 1.
+    """
+
+    def __init__(self, every_n_steps: int = 200) -> None:
+        if every_n_steps < 1:
+            raise ConfigError(
+                "progress.every_n_steps",
+                got=every_n_steps,
+                expected="at least 1",
+                remedy="set --progress.every_n_steps",
+            )
+        self.every_n_steps = every_n_steps
+        self._console = Console(highlight=False)
+        self._bar: Progress | None = None
+        self._evaluation = ""
+        self._start = (0, 0.0)
+        self._loss = ""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        self._start = (trainer.global_step, time.perf_counter())
+        if self._console.is_terminal and trainer.is_global_zero:
+            self._bar = Progress(
+                TextColumn("step"),
+                MofNCompleteColumn(),
+                BarColumn(),
+                TextColumn("{task.description}"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task("", total=trainer.max_steps, completed=trainer.global_step)
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
+        self._outputs = outputs
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def on_update(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        step = trainer.global_step
+        interval = 10 if self._bar else self.every_n_steps
+        if not trainer.is_global_zero or (step % interval and step != trainer.max_steps):
+            return
+        loss = self._outputs["loss"].item() * trainer.accumulate_grad_batches
+        first, start = self._start
+        rate = (step - first) / (time.perf_counter() - start)
+        state = f"loss {loss:.4f} · {rate:.1f} it/s"
+        if self._bar:
+            self._bar.update(self._task, completed=step, description=f"{state} · {self._evaluation}")
+        else:
+            left = _duration((trainer.max_steps - step) / rate)
+            self._console.print(
+                f"step {step}/{trainer.max_steps} · {state} · {left} left · {self._evaluation}", soft_wrap=True
+            )
+
+    def on_row(self, trainer: pl.Trainer, row: Columns) -> None:
+        quality = next((f"{name} {row[name]:.3g}" for name in row if name == "fid" or name.startswith("frechet_")), "")
+        f_mem = f"f_mem {row['f_mem']:.1%}" if "f_mem" in row else ""
+        self._evaluation = " · ".join(filter(None, [f_mem, quality]))
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._bar:
+            self._bar.stop()
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

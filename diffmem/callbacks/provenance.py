@@ -1,0 +1,56 @@
+"""provenance.json: what made this run, so that every number can be traced."""
+
+import json
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from diffmem import __version__
+from diffmem.files import write_atomic
+
+_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "numpy", "scikit-learn", "jsonargparse")
+
+
+class Provenance(pl.Callback):
+    """Writes ``provenance.json`` at the first start of a run and adds a line to its ``starts`` at every later one."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        path = Path(trainer.default_root_dir) / "provenance.json"
+        record = json.loads(path.read_text()) if path.exists() else {"starts": []}
+        record["num_parameters"] = sum(parameter.numel() for parameter in pl_module.parameters())
+        record["data"] = trainer.datamodule.fingerprint()  # type: ignore[attr-defined]
+        record["starts"].append({"step": trainer.global_step, **environment(trainer)})
+        write_atomic(path, json.dumps(record, indent=2) + "\n")
+
+
+def environment(trainer: pl.Trainer) -> dict[str, Any]:
+    """Code, packages and machine of this process."""
+    device = trainer.strategy.root_device
+    return {
+        "command": [Path(sys.executable).name, *sys.orig_argv[1:]],
+        "commit": _commit(),
+        "packages": {"diffmem": __version__, **{name: version(name) for name in _PACKAGES}},
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type,
+        "threads": torch.get_num_threads(),
+        "world_size": trainer.world_size,
+        "precision": str(trainer.precision),
+    }
+
+
+def _commit() -> str | None:
+    """Commit of the checkout that diffmem runs from, with ``-dirty`` where files differ; None outside a checkout."""
+    describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,64 @@
+"""Pictures of the samples, each beside its nearest training image."""
+
+import io
+
+import torch
+import torch.nn.functional as F
+from torchvision.utils import make_grid, save_image
+
+from diffmem import ranks
+from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
+from diffmem.errors import ConfigError
+from diffmem.files import write_atomic
+from diffmem.metrics.memorization import check_threshold, is_memorized, nearest_neighbors
+
+_MIN_PIXELS = 48
+_MARK, _PLAIN = torch.tensor([0.84, 0.15, 0.16]), torch.tensor([1.0, 1.0, 1.0])
+
+
+class SampleGrid(EvaluationCallback):
+    """Writes ``samples/step-*.png``: pairs of a sample (left) and its nearest training image (right).
+
+    Pairs framed in red are memorized by the rule of :func:`diffmem.metrics.memorization.is_memorized`.
+
+    Args:
+        num_samples: Number of pairs, 0 for no pictures. At most this rank's share of the samples is shown.
+        threshold: As in :class:`diffmem.callbacks.memorization.Memorization`.
+
+    Raises:
+        ConfigError: A negative count, or ``threshold`` outside (0, 1).
+    """
+
+    def __init__(self, num_samples: int = 32, threshold: float = 1 / 3) -> None:
+        if num_samples < 0:
+            raise ConfigError(
+                "grid.num_samples", got=num_samples, expected="0 or more", remedy="set --grid.num_samples"
+            )
+        check_threshold(threshold)
+        self.num_samples, self.threshold = num_samples, threshold
+
+    def measure(self, snapshot: Snapshot) -> Columns:
+        if ranks.rank_and_world()[0] == 0 and self.num_samples > 0:
+            self._draw(snapshot)
+        return {}
+
+    def _draw(self, snapshot: Snapshot) -> None:
+        samples = snapshot.samples[: self.num_samples]
+        train = snapshot.data.train_images.to(samples.device)
+        distances, indices = nearest_neighbors(samples, train)
+        pairs = torch.stack([samples, train[indices[:, 0]]], dim=1)
+        pairs = snapshot.data.to_unit(pairs.flatten(0, 1)).clamp(0, 1).cpu()
+        scale = max(1, -(-_MIN_PIXELS // pairs.shape[-1]))
+        pairs = F.interpolate(pairs, scale_factor=scale, mode="nearest").expand(-1, 3, -1, -1)
+        left, right = pairs[0::2], pairs[1::2]
+        frames = torch.where(is_memorized(distances, self.threshold).cpu()[:, None], _MARK, _PLAIN)
+        tiles = []
+        for pair, color in zip(torch.cat([left, right], dim=3), frames, strict=True):
+            tile = color[:, None, None].expand(3, pair.shape[1] + 6, pair.shape[2] + 6).clone()
+            tile[:, 3:-3, 3:-3] = pair
+            tiles.append(tile)
+        buffer = io.BytesIO()
+        save_image(make_grid(tiles, nrow=8, padding=6, pad_value=1.0), buffer, format="png")
+        folder = snapshot.folder / "samples"
+        folder.mkdir(exist_ok=True)
+        write_atomic(folder / f"step-{snapshot.step:08d}.png", buffer.getvalue())

@@ -1,0 +1,70 @@
+"""status.json: what a run is doing, for those who look at many runs."""
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+
+from diffmem.callbacks.evaluation import Columns, EvaluationCallback
+from diffmem.callbacks.updates import UpdateCallback
+from diffmem.files import write_atomic
+
+FILE = "status.json"
+
+
+class Status(UpdateCallback, EvaluationCallback):
+    """Writes ``status.json`` at least every ``every_seconds`` of training.
+
+    Fields: ``state`` (``running``, ``done``, ``failed``), ``step``, ``max_steps``, ``steps_per_second`` (evaluations
+    included), ``f_mem``, ``updated`` (Unix seconds), ``reason`` of a failure, ``host`` and ``pid``.
+
+    Args:
+        every_seconds: Longest age of the file while steps are made.
+    """
+
+    def __init__(self, every_seconds: float = 10.0) -> None:
+        self.every_seconds = every_seconds
+        self._f_mem: float | None = None
+        self._start = (0, 0.0)
+        self._written = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        self._start = (trainer.global_step, time.time())
+        self._write(trainer, "running")
+
+    def on_update(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if time.time() - self._written >= self.every_seconds:
+            self._write(trainer, "running")
+
+    def on_row(self, trainer: pl.Trainer, row: Columns) -> None:
+        f_mem = row.get("f_mem")
+        self._f_mem = f_mem if isinstance(f_mem, float) else None
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._write(trainer, "done")
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._write(trainer, "failed", f"{type(exception).__name__}: {exception}".splitlines()[0])
+
+    def _write(self, trainer: pl.Trainer, state: str, reason: str | None = None) -> None:
+        if not trainer.is_global_zero:
+            return
+        self._written = time.time()
+        first, start = self._start
+        record: dict[str, Any] = {
+            "state": state,
+            "step": trainer.global_step,
+            "max_steps": trainer.max_steps,
+            "steps_per_second": (trainer.global_step - first) / max(self._written - start, 1e-9),
+            "f_mem": self._f_mem,
+            "updated": self._written,
+            "reason": reason,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
+        write_atomic(Path(trainer.default_root_dir) / FILE, json.dumps(record, indent=2) + "\n")

@@ -1,0 +1,106 @@
+"""metrics.csv: the training loss and the speed; and the end of a run whose loss is no longer a number."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from diffmem import ranks
+from diffmem.callbacks.updates import UpdateCallback
+from diffmem.errors import ConfigError, DivergenceError
+from diffmem.files import read_table, write_table
+
+
+class TrainingLoss(UpdateCallback):
+    """Writes a row of ``metrics.csv`` every ``every_n_steps`` updates, and stops a run that diverges.
+
+    Columns: ``step``; ``loss``, mean training loss since the row before; ``lr``; ``seconds``, wall time since the row
+    before, evaluations included (the one column that differs from machine to machine).
+
+    Losses stay on the device between rows, so that no step waits for them.
+
+    Args:
+        every_n_steps: Updates between two rows.
+
+    Raises:
+        ConfigError: ``every_n_steps`` below 1.
+        DivergenceError: A loss is NaN or infinite. Found at the next row; the step is named.
+    """
+
+    def __init__(self, every_n_steps: int = 50) -> None:
+        if every_n_steps < 1:
+            raise ConfigError(
+                "training_loss.every_n_steps",
+                got=every_n_steps,
+                expected="at least 1",
+                remedy="set --training_loss.every_n_steps",
+            )
+        self.every_n_steps = every_n_steps
+        self._losses: list[Tensor] = []
+        self._clock = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        path = metrics_path(trainer)
+        if trainer.is_global_zero and path.exists():
+            write_table(path, [row for row in read_table(path) if int(row["step"]) <= trainer.global_step])
+        self._clock = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._losses.append(outputs["loss"].detach() * trainer.accumulate_grad_batches)
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def on_update(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        step = trainer.global_step
+        if step % self.every_n_steps != 0 and step != trainer.max_steps:
+            return
+        losses = (ranks.sum_over_ranks(torch.stack(self._losses)) / trainer.world_size).tolist()
+        for age, loss in enumerate(reversed(losses)):
+            if not math.isfinite(loss):
+                raise diverged(step - age // trainer.accumulate_grad_batches, f"a training loss of {loss}")
+        now = time.perf_counter()
+        if trainer.is_global_zero:
+            row = {
+                "step": step,
+                "loss": math.fsum(losses) / len(losses),
+                "lr": trainer.optimizers[0].param_groups[0]["lr"],
+                "seconds": round(now - self._clock, 3),
+            }
+            _append(metrics_path(trainer), row)
+        self._losses, self._clock = [], now
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"losses": [loss.item() for loss in self._losses]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._losses = [torch.tensor(loss) for loss in state_dict["losses"]]
+
+
+def metrics_path(trainer: pl.Trainer) -> Path:
+    """The run's ``metrics.csv``."""
+    return Path(trainer.default_root_dir) / "metrics.csv"
+
+
+def diverged(step: int, got: str) -> DivergenceError:
+    """The error for a model whose numbers broke at ``step``."""
+    return DivergenceError(
+        f"step {step}",
+        got=got,
+        expected="finite numbers",
+        remedy="lower --optimizer.lr; the last checkpoint is from before",
+    )
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    """Add one line; a whole table would be rewritten 20,000 times in a long run."""
+    if not path.exists():
+        write_table(path, [row])
+        return
+    with path.open("a") as file:
+        file.write(",".join(str(value) for value in row.values()) + "\n")

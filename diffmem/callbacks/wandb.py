@@ -1,0 +1,74 @@
+"""Weights & Biases as a mirror of the local tables."""
+
+from pathlib import Path
+from typing import Literal
+
+import lightning.pytorch as pl
+
+from diffmem.callbacks.evaluation import Columns, EvaluationCallback
+
+Mode = Literal["disabled", "offline", "online"]
+
+
+class WandbMirror(EvaluationCallback):
+    """Logs each row of ``evaluations.csv`` to W&B, on ``step`` as the axis of every metric.
+
+    The run's id is the name of its folder: a requeued run goes on in the same W&B run (online), and offline folders
+    of one run share their id.
+
+    Args:
+        mode: ``"disabled"``, ``"offline"`` (sync later) or ``"online"``.
+        project: W&B project.
+        entity: W&B user or team; None for the default one.
+        group: W&B group; None for the study.
+        tags: W&B tags.
+    """
+
+    def __init__(
+        self,
+        mode: Mode = "disabled",
+        project: str = "diffmem",
+        entity: str | None = None,
+        group: str | None = None,
+        tags: list[str] | None = None,
+    ) -> None:
+        self.mode, self.project, self.entity, self.group, self.tags = mode, project, entity, group, tags
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.mode == "disabled" or not trainer.is_global_zero:
+            return
+        import wandb  # half a second that a disabled mirror does not cost
+
+        folder = Path(trainer.default_root_dir)
+        self._run = wandb.init(
+            mode=self.mode,
+            project=self.project,
+            entity=self.entity,
+            group=self.group or folder.parent.name,
+            tags=self.tags,
+            id=folder.name,
+            name=folder.name,
+            resume="allow",
+            dir=folder,
+            config=self.config,
+            settings=wandb.Settings(console="off", x_transaction_log_flush_interval=1),
+        )
+        self._run.define_metric("step")
+        self._run.define_metric("*", step_metric="step")
+
+    #: The run's config as plain values; set by the command line.
+    config: dict[str, object] | None = None
+
+    def on_row(self, trainer: pl.Trainer, row: Columns) -> None:
+        if self.mode != "disabled" and trainer.is_global_zero:
+            self._run.log({key: value for key, value in row.items() if isinstance(value, int | float)})
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._finish(trainer, 0)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._finish(trainer, 1)
+
+    def _finish(self, trainer: pl.Trainer, exit_code: int) -> None:
+        if self.mode != "disabled" and trainer.is_global_zero and hasattr(self, "_run"):
+            self._run.finish(exit_code=exit_code)

@@ -1,0 +1,148 @@
+"""The command line: from config files and overrides to a model, data and a trainer."""
+
+import json
+import logging
+import sys
+import warnings
+from typing import Any, NoReturn
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from diffmem import callbacks, rng
+from diffmem.errors import EXIT_CONFIG, ConfigError
+from diffmem.run_folder import RunIdentity
+
+#: Config groups, one callback each, in the order in which the callbacks see an event.
+GROUPS: dict[str, type[pl.Callback]] = {
+    "provenance": callbacks.Provenance,
+    "wandb": callbacks.WandbMirror,
+    "training_loss": callbacks.TrainingLoss,
+    "memorization": callbacks.Memorization,
+    "frechet": callbacks.Frechet,
+    "losses": callbacks.Losses,
+    "grid": callbacks.SampleGrid,
+    "progress": callbacks.ProgressReport,
+    "evaluation": callbacks.Evaluation,
+    "checkpoint": callbacks.Checkpoint,
+    "status": callbacks.Status,
+}
+
+_LINKS = {
+    "seed": ("model.init_args.seed", "data.init_args.seed", "evaluation.seed", "losses.seed"),
+    "memorization.threshold": ("grid.threshold",),
+}
+
+_TRAINER_DEFAULTS: dict[str, Any] = {
+    "max_epochs": -1,
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "use_distributed_sampler": False,
+}
+
+
+class Parser(LightningArgumentParser):
+    """Parser whose errors are one line."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        print(f"diffmem: {message}", file=sys.stderr)
+        sys.exit(EXIT_CONFIG)
+
+
+class CLI(LightningCLI):
+    """Parses the command line and makes ``model``, ``datamodule`` and ``trainer``.
+
+    Args:
+        args: Command-line arguments; None for those of the process.
+
+    Attributes:
+        identity: What names the run.
+
+    Raises:
+        ConfigError: A value that cannot be used.
+        SystemExit: The command line or a config file cannot be parsed (code 2), or asked for help (code 0).
+    """
+
+    identity: RunIdentity
+
+    def __init__(self, args: list[str] | None = None) -> None:
+        _quiet()
+        super().__init__(
+            pl.LightningModule,
+            pl.LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,  # it raises when a run is resumed
+            trainer_defaults=_TRAINER_DEFAULTS,
+            parser_kwargs={"parser_mode": "omegaconf+"},  # plain "omegaconf" resolves each file on its own
+            parser_class=Parser,
+            args=args,
+            run=False,
+            load_from_checkpoint_support=False,
+        )
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--seed", type=int, default=0, help="Seed of every random number of the run.")
+        parser.add_argument("--run_root", type=str, default="runs", help="Folder that holds the runs of all studies.")
+        parser.add_argument("--study", type=str, default="study", help="Name of the study, a folder in run_root.")
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        for group, callback in GROUPS.items():
+            parser.add_lightning_class_args(callback, group)
+        for source, targets in _LINKS.items():
+            for target in targets:
+                parser.link_arguments(source, target)
+
+    def _set_seed(self) -> None:
+        torch.manual_seed(rng.derive_seed(self.config["seed"], "weights"))
+
+    def before_instantiate_classes(self) -> None:
+        self._check()
+        plain = self.parser.dump(self.config, format="json", skip_none=False)
+        self.identity = RunIdentity(json.loads(plain))
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        trainer = super().instantiate_trainer(default_root_dir=self.identity.folder, **kwargs)
+        evaluation, wandb = self.config_init["evaluation"], self.config_init["wandb"]
+        num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        evaluation.identity = {**self.identity.columns, "num_parameters": num_parameters}
+        wandb.config = self.identity.config
+        return trainer
+
+    def _check(self) -> None:
+        trainer, optimizer = self.config["trainer"], self.config.get("optimizer")
+        if trainer["max_steps"] < 1:
+            raise ConfigError(
+                "trainer.max_steps",
+                got=trainer["max_steps"],
+                expected="the number of optimizer updates, at least 1",
+                remedy="set --trainer.max_steps",
+            )
+        if trainer["default_root_dir"] is not None:
+            raise ConfigError(
+                "trainer.default_root_dir",
+                got=trainer["default_root_dir"],
+                expected="nothing: the run's folder is computed",
+                remedy="set --run_root",
+            )
+        if optimizer is None or "lr" not in optimizer.get("init_args", {}):
+            raise ConfigError(
+                "optimizer",
+                got="no optimizer" if optimizer is None else f"{optimizer['class_path']} without lr",
+                expected="a torch optimizer with a learning rate",
+                remedy="add --config configs/optimizer/adam.yaml or set --optimizer=Adam --optimizer.lr=0.001",
+            )
+
+
+def _quiet() -> None:
+    """Lightning's greetings, and its advice on loaders with workers and on epochs, which this data does not have."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*dataloader is not resumable.*",
+        ".*is deprecated, use.*treespec.*",
+    ):
+        warnings.filterwarnings("ignore", message)

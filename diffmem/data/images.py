@@ -1,0 +1,169 @@
+"""Subsets of n images beside a held-out set that none of them can touch."""
+
+from typing import Any, Literal, NamedTuple
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffmem import rng
+from diffmem.data.stream import BatchStream, RankBatches
+from diffmem.errors import ConfigError, DataError
+
+BatchMode = Literal["min", "full", "fixed"]
+
+
+class Batch(NamedTuple):
+    """One rank's share of a global batch.
+
+    Attributes:
+        number: Which batch of the run this is, k.
+        images: (B, C, H, W) float32, the training mean subtracted.
+    """
+
+    number: int
+    images: Tensor
+
+
+class ImageData(pl.LightningDataModule):
+    """Training subset ``index · n … (index + 1) · n − 1`` of a pool of images, and a held-out test set.
+
+    The last ``num_test`` images of the order are the test set; subsets are taken from those before them. At index 0
+    subsets of growing n are nested. Pixels are scaled to [0, 1] and the mean image of the training subset is subtracted
+    from every set; nothing is divided by a standard deviation, as in the paper.
+
+    Args:
+        n: Number of training images, at least 2.
+        index: Which of the disjoint subsets of size n.
+        batch_size: Images of a global batch, over all ranks.
+        batch_mode: ``"min"``: min(batch_size, n), as in the paper; ``"full"``: n; ``"fixed"``: batch_size even where it
+            is larger than n, so that a batch wraps around into the next epoch.
+        num_test: Number of held-out images.
+        permutation_seed: Seed of the order of the images; None for the order in which they come.
+        seed: Seed of the batches.
+
+    Attributes:
+        train_images: (n, C, H, W) float32, centred. After ``setup``.
+        test_images: (num_test, C, H, W) float32, centred by the training mean.
+        mean: (C, H, W), the mean image of the training subset.
+
+    Raises:
+        ConfigError: An impossible n, index or batch size.
+    """
+
+    def __init__(
+        self,
+        n: int = 64,
+        index: int = 0,
+        batch_size: int = 512,
+        batch_mode: BatchMode = "min",
+        num_test: int = 512,
+        permutation_seed: int | None = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.n, self.index, self.seed = n, index, seed
+        self.num_test, self.permutation_seed = num_test, permutation_seed
+        self.batch_size = self._effective_batch_size(batch_size, batch_mode)
+        if n < 2:
+            raise ConfigError("data.n", got=n, expected="at least 2 training images", remedy="set --data.n")
+        if index < 0:
+            raise ConfigError("data.index", got=index, expected="0 or more", remedy="set --data.index")
+        if num_test < 2:
+            raise ConfigError("data.num_test", got=num_test, expected="at least 2", remedy="set --data.num_test")
+
+    def load_images(self) -> np.ndarray:
+        """All images of the source, (N, C, H, W), uint8 in [0, 255] or float in [0, 1]; may be memory-mapped."""
+        raise NotImplementedError
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What identifies the source, for the record of the run."""
+        return {"source": type(self).__name__, "num_images": len(self._pool)}
+
+    @property
+    def _pool(self) -> np.ndarray:
+        if not hasattr(self, "_loaded"):
+            self._loaded = self.load_images()
+            if len(self._loaded) < self.num_test + 2:
+                raise DataError(
+                    "data",
+                    got=f"{len(self._loaded)} images",
+                    expected=f"more than num_test = {self.num_test}",
+                    remedy="use more images or lower --data.num_test",
+                )
+        return self._loaded
+
+    def check(self, world_size: int = 1) -> None:
+        """Refuse a subset that would reach into the held-out images, and a batch that the ranks cannot share.
+
+        Raises:
+            ConfigError: As said.
+        """
+        if self.batch_size % world_size:
+            raise ConfigError(
+                "data.batch_size",
+                got=f"an effective batch of {self.batch_size} on {world_size} ranks",
+                expected=f"a multiple of {world_size}: the batch is shared by the ranks",
+                remedy="change --data.batch_size or --trainer.devices",
+            )
+        available = len(self._pool) - self.num_held_out
+        if (self.index + 1) * self.n > available:
+            raise ConfigError(
+                "data.n, data.index",
+                got=f"n = {self.n}, index = {self.index}",
+                expected=f"(index + 1) * n <= {available}, the images left beside the {self.num_held_out} held out",
+                remedy=f"lower --data.n to at most {available // (self.index + 1)} or --data.index",
+            )
+
+    @property
+    def num_held_out(self) -> int:
+        """Number of images at the end of the order that no training subset may reach."""
+        return self.num_test
+
+    def setup(self, stage: str | None = None) -> None:
+        self.check()
+        order = self._order()
+        train = self._images(order[self.index * self.n : (self.index + 1) * self.n])
+        self.mean = train.mean(0)
+        self.train_images = train - self.mean
+        self.test_images = self.held_out_images(slice(-self.num_test, None))
+
+    def held_out_images(self, which: slice) -> Tensor:
+        """Images at positions ``which`` of the order, centred by the training mean."""
+        return self._images(self._order()[which]) - self.mean
+
+    def _order(self) -> np.ndarray:
+        num = len(self._pool)
+        if self.permutation_seed is None:
+            return np.arange(num)
+        return torch.randperm(num, generator=rng.stream(self.permutation_seed, "order of the images")).numpy()
+
+    def _images(self, rows: np.ndarray) -> Tensor:
+        images = torch.from_numpy(np.ascontiguousarray(self._pool[rows]))
+        return images.float() / 255 if images.dtype == torch.uint8 else images.float()
+
+    def to_unit(self, images: Tensor) -> Tensor:
+        """Centred images (N, C, H, W) back in the pixel range [0, 1] (not clamped)."""
+        return images + self.mean.to(images)
+
+    def train_dataloader(self) -> RankBatches:
+        return RankBatches(BatchStream(self.n, self.batch_size, self.seed), self._first_batch)
+
+    def _first_batch(self) -> int:
+        trainer = self.trainer
+        return trainer.global_step * trainer.accumulate_grad_batches if trainer else 0
+
+    def transfer_batch_to_device(self, batch: tuple[int, Tensor], device: torch.device, dataloader_idx: int) -> Batch:
+        """Rows of the resident training images."""
+        number, rows = batch
+        if self.train_images.device != device:
+            self.train_images = self.train_images.to(device)
+        return Batch(number, self.train_images[rows.to(device, non_blocking=True)])
+
+    def _effective_batch_size(self, batch_size: int, mode: BatchMode) -> int:
+        if batch_size < 1:
+            raise ConfigError("data.batch_size", got=batch_size, expected="at least 1", remedy="set --data.batch_size")
+        if mode == "full":
+            return self.n
+        return min(batch_size, self.n) if mode == "min" else batch_size

@@ -1,0 +1,76 @@
+"""``python -m diffmem.fit --config A.yaml [--config B.yaml …] [--key=value …]``: train one run and measure it.
+
+Exit codes: 0 done, 1 diverged, 2 bad config, 3 bad data, 75 stopped to be requeued. The same command again resumes.
+"""
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from diffmem.callbacks.checkpoint import newest_checkpoint
+from diffmem.callbacks.status import FILE as STATUS_FILE
+from diffmem.cli import CLI
+from diffmem.errors import EXIT_DONE, UserError
+from diffmem.files import read_table, write_atomic
+from diffmem.run_folder import locked
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the command line ``args`` (None: the process's own); returns the exit code."""
+    try:
+        return _fit(CLI(args))
+    except UserError as error:
+        print(f"diffmem: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _fit(cli: CLI) -> int:
+    trainer, data, folder = cli.trainer, cli.datamodule, cli.identity.folder
+    data.check(trainer.num_devices * trainer.num_nodes)
+    if _is_done(folder):
+        print(f"{folder} is finished; nothing to do")
+        return EXIT_DONE
+    first_rank = rank_zero_only.rank == 0
+    with locked(folder) if first_rank else contextlib.nullcontext():
+        checkpoint = newest_checkpoint(folder / "checkpoints")
+        if first_rank:
+            _announce(folder, checkpoint)
+            (folder / "checkpoints").mkdir(exist_ok=True)
+            write_atomic(folder / "config.yaml", cli.parser.dump(cli.config, skip_none=False))
+        trainer.fit(cli.model, datamodule=data, ckpt_path=checkpoint)
+        if first_rank:
+            print(summary(folder))
+    return EXIT_DONE
+
+
+def _is_done(folder: Path) -> bool:
+    status = folder / STATUS_FILE
+    return status.exists() and json.loads(status.read_text())["state"] == "done"
+
+
+def _announce(folder: Path, checkpoint: Path | None) -> None:
+    if checkpoint is not None:
+        print(f"run {folder}: resuming from {checkpoint.name}", flush=True)
+    elif (folder / "config.yaml").exists():
+        print(f"run {folder}: stopped before its first checkpoint, starting again", flush=True)
+    else:
+        print(f"run {folder}", flush=True)
+
+
+def summary(folder: Path) -> str:
+    """What a person wants to know at the end of a run."""
+    row = read_table(folder / "evaluations.csv")[-1]
+    lines = [f"done: {folder}"]
+    if "f_mem" in row:
+        f_mem, low, high = (float(row[key]) for key in ("f_mem", "f_mem_low", "f_mem_high"))
+        lines.append(f"  f_mem {f_mem:.1%} (95%: {low:.1%} to {high:.1%}) after {row['step']} steps, n = {row['n']}")
+    lines.append("  curves: evaluations.csv, metrics.csv · pictures: samples/ · weights: checkpoints/last.ckpt")
+    lines.append(f"  compare runs: python -m diffmem.compare {folder.parent}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

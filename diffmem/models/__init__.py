@@ -1,0 +1,5 @@
+"""LightningModules."""
+
+from diffmem.models.ddpm import DDPM
+
+__all__ = ["DDPM"]

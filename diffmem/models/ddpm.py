@@ -1,0 +1,62 @@
+"""The denoising diffusion model as a LightningModule: wiring only."""
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from diffmem import ranks, rng
+from diffmem.data.images import Batch
+from diffmem.diffusion.objective import noise_prediction_loss
+from diffmem.diffusion.sampling import ddim
+from diffmem.diffusion.schedule import LinearSchedule
+
+
+class DDPM(pl.LightningModule):
+    """Noise-predicting diffusion model (arXiv 2505.17638, section 2).
+
+    Args:
+        network: ``network(x_t, index)`` predicts the noise (B, C, H, W).
+        num_steps: Number T of diffusion steps.
+        beta_start: First β of the linear schedule.
+        beta_end: Last β of the linear schedule.
+        seed: Seed of the diffusion times, the noise and the dropout masks of every step.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_steps: int = 1000,
+        beta_start: float = 1e-4,
+        beta_end: float = 2e-2,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.schedule = LinearSchedule(num_steps, beta_start, beta_end)
+        self.seed = seed
+
+    def forward(self, x: Tensor, index: Tensor) -> Tensor:
+        """Predicted noise of ``x`` (B, C, H, W) at diffusion steps ``index`` (B,)."""
+        return self.network(x, index)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one batch, its times uniform on {1, …, T−1}.
+
+        Times and noise of batch k are drawn for the global batch; each rank takes its rows.
+        """
+        number, images = batch
+        rank, world_size = ranks.rank_and_world()
+        mine = slice(rank * len(images), (rank + 1) * len(images))
+        size = len(images) * world_size
+        index = torch.randint(1, self.schedule.num_steps, (size,), generator=rng.stream(self.seed, "time", number))
+        noise = rng.normal(self.seed, "noise", number, (size, *images.shape[1:]))
+        torch.manual_seed(rng.derive_seed(self.seed, "dropout", number))
+        return self.losses(images, noise[mine].to(images.device), index[mine].to(images.device)).mean()
+
+    def losses(self, images: Tensor, noise: Tensor, index: Tensor) -> Tensor:
+        """Noise-prediction loss of each image, (B,)."""
+        return noise_prediction_loss(self, images, noise, index, self.schedule)
+
+    def sample(self, noise: Tensor, num_steps: int) -> Tensor:
+        """Samples (B, C, H, W) by DDIM from ``noise``, standard normal of the same shape."""
+        return ddim(self, noise, self.schedule, num_steps)

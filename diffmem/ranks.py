@@ -1,0 +1,33 @@
+"""This process among the ranks of a distributed run; alone, it is rank 0 of 1."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def rank_and_world() -> tuple[int, int]:
+    """This process's rank and the number of ranks."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+def share(num: int) -> range:
+    """The contiguous items of 0 … num−1 that are this rank's; shares differ by one item at most."""
+    rank, world_size = rank_and_world()
+    return range(num * rank // world_size, num * (rank + 1) // world_size)
+
+
+def sum_over_ranks(values: Tensor) -> Tensor:
+    """Sum of ``values`` over the ranks, on every rank. A collective: all ranks call it or none."""
+    if rank_and_world()[1] > 1:
+        values = values.clone()
+        dist.all_reduce(values)
+    return values
+
+
+def any_rank(flag: bool, device: torch.device) -> bool:
+    """Whether ``flag`` is set on any rank. A collective."""
+    if rank_and_world()[1] == 1:
+        return flag
+    return bool(sum_over_ranks(torch.tensor(int(flag), device=device)))
