@@ -11,7 +11,7 @@ The interval is a parametric bootstrap of the evaluations. Each draw takes one q
 and applies it at every step, because sample i starts from the same noise at every step, so that errors along a run go
 together; the draw of f_mem is then the u-quantile of the Jeffreys posterior Beta(k + 1/2, N - k + 1/2) of k memorized
 among N samples. Between two evaluations a curve is known only to cross: where the linear rule puts the crossing at a
-fraction w of the way, a draw puts it at w^γ with log γ uniform in ±log 3, which covers convex and concave rises.
+fraction w of the way, a draw puts it at w^γ with log γ uniform in ±log 5, which covers convex and concave rises.
 """
 
 import math
@@ -60,7 +60,9 @@ def tau_mem(
         ConfigError: ``level`` outside (0, 1).
     """
     if not 0 < level < 1:
-        raise ConfigError("f_mem level", got=level, expected="a fraction in (0, 1)", remedy="set --mem-level, e.g. 0.01")
+        raise ConfigError(
+            "f_mem level", got=level, expected="a fraction in (0, 1)", remedy="set --mem-level, e.g. 0.01"
+        )
     steps, f_mem = _curve(steps, f_mem, "f_mem")
     if f_mem.min() < 0 or f_mem.max() > 1:
         raise DataError(
@@ -255,7 +257,7 @@ def _posterior_quantiles(counts: Array, num_samples: int, u: Array) -> Array:
 
 def _shapes(num_draws: int, quantity: int) -> Array:
     """Exponents γ of the interpolation, the same for every run: runs share their grid and so its error."""
-    return 3.0 ** (2 * stratified(num_draws, _SHAPE, quantity) - 1)
+    return 5.0 ** (2 * stratified(num_draws, _SHAPE, quantity) - 1)
 
 
 def _crossing(

@@ -1,0 +1,227 @@
+"""Reading runs: a folder with an ``evaluations.csv`` is a run, whatever else it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from diffmem.analysis.estimate import Array
+from diffmem.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE = "evaluations.csv"
+IDENTITY = (
+    "study", "model", "num_parameters", "n", "index", "optimizer", "lr", "seed", "setting", "config_hash",
+)  # fmt: skip
+#: What runs of one cell may differ in; ``study`` is a label and ``config_hash`` covers n, index, seed and length.
+FREE = ("study", "n", "index", "seed", "config_hash")
+CLOCKS = {
+    "updates": "updates",
+    "images": "images seen",
+    "epochs": "epochs",
+    "lr": "learning rate × updates",
+}
+_WILSON_Z = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run as its evaluations show it.
+
+    Attributes:
+        name: Study and folder name.
+        folder: Where it was read; None for a run read from W&B.
+        table: One row per scheduled step, ascending; numbers, with NaN where a field is empty.
+        identity: The identity columns that exist.
+    """
+
+    name: str
+    folder: Path | None
+    table: pd.DataFrame
+    identity: Mapping[str, int | float | str]
+
+    @property
+    def n(self) -> int:
+        """Number of training images."""
+        return int(self.identity["n"])
+
+    def column(self, name: str) -> Array:
+        return self.table[name].to_numpy(dtype=np.float64)
+
+    def clock(self, clock: str = "updates") -> Array:
+        """The evaluation times (S,) on one of :data:`CLOCKS`.
+
+        Raises:
+            DataError: The column behind the clock is missing.
+        """
+        name = {"updates": "step", "images": "images_seen", "epochs": "epochs", "lr": "lr"}[clock]
+        if name not in self.table.columns and name not in self.identity:
+            raise DataError(
+                f"{self.name}: column {name}",
+                got="none",
+                expected=f"one, for the clock {clock!r}",
+                remedy="choose another --clock",
+            )
+        return self.column("step") * float(self.identity["lr"]) if clock == "lr" else self.column(name)
+
+    @property
+    def num_samples(self) -> int | None:
+        """Generated samples behind each f_mem; where no column says, those that its Wilson interval implies.
+
+        At an end e of the interval of f with N samples, (f - e)² = z² e (1 - e) / N. None where neither is there.
+        """
+        if "num_samples" in self.table.columns:
+            counts = self.table["num_samples"].dropna().unique()
+            if len(counts) != 1 or counts[0] < 1:
+                raise DataError(
+                    f"{self.name}: num_samples",
+                    got=", ".join(f"{each:g}" for each in counts) or "no number",
+                    expected="the same count at every step",
+                    remedy="evaluate every step with as many samples",
+                )
+            return int(counts[0])
+        if "f_mem_high" not in self.table.columns:
+            return None
+        f, high = self.column("f_mem"), self.column("f_mem_high")
+        inside = (high > f) & (high < 1)
+        if not inside.any():
+            return None
+        return round(float(np.median(_WILSON_Z**2 * high[inside] * (1 - high[inside]) / (high - f)[inside] ** 2)))
+
+
+def read_runs(sources: Iterable[str | Path]) -> list[Run]:
+    """Every run at or below the given folders, in the order of their paths.
+
+    Raises:
+        DataError: A folder does not exist or holds no run, or a table cannot be used.
+    """
+    folders: dict[Path, None] = {}
+    for source in map(Path, sources):
+        if not source.is_dir():
+            raise DataError(
+                str(source),
+                got="no such folder",
+                expected=f"a folder with {TABLE} in or below it",
+                remedy="mend the path",
+            )
+        found = sorted(path.parent.resolve() for path in source.rglob(TABLE))
+        if not found:
+            raise DataError(
+                str(source),
+                got=f"no {TABLE}",
+                expected="at least one run in or below the folder",
+                remedy="name a run folder or the folder of a study",
+            )
+        folders.update(dict.fromkeys(found))
+    return [read_run(folder) for folder in folders]
+
+
+def read_run(folder: Path) -> Run:
+    """The run in ``folder``.
+
+    Raises:
+        DataError: ``evaluations.csv`` is missing, is not a table, or breaks a rule of :func:`run_of_table`.
+    """
+    import pandas as pd
+
+    path = folder / TABLE
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise DataError(
+            str(path), got=" ".join(str(error).split()), expected="a CSV table", remedy="evaluate the run again"
+        ) from error
+    return run_of_table(f"{folder.parent.name}/{folder.name}", table, folder)
+
+
+def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None) -> Run:
+    """A run of its evaluations, with everything the analysis relies on checked.
+
+    Raises:
+        DataError: ``step``, ``f_mem`` or ``n`` is missing, a column of numbers holds something else, steps repeat or
+            descend, or identity columns change within the table.
+    """
+    import pandas as pd
+
+    def refuse(what: str, got: str, expected: str, remedy: str) -> DataError:
+        return DataError(f"{name}: {what}", got=got, expected=expected, remedy=remedy)
+
+    for column in ("step", "f_mem", "n"):
+        if column not in table.columns:
+            found = ", ".join(map(str, table.columns))
+            raise refuse(f"column {column}", "none", f"one in {TABLE}", f"add it to the columns that exist: {found}")
+    if table.empty:
+        raise refuse(TABLE, "no rows", "one per evaluation", "train the run further or leave it out")
+    identity: dict[str, int | float | str] = {}
+    for column in [column for column in IDENTITY if column in table.columns]:
+        values = table[column].dropna().unique()
+        if len(values) > 1:
+            shown = ", ".join(map(str, values[:3]))
+            raise refuse(f"column {column}", shown, "one value: one run", "give each run a folder of its own")
+        if len(values):
+            identity[column] = _plain_value(values[0])
+    if not isinstance(identity.get("n"), int):
+        raise refuse("column n", str(identity.get("n", "empty")), "the number of training images", f"mend {TABLE}")
+    numbers = table.drop(columns=[*identity], errors="ignore").copy()
+    for column in numbers.columns:
+        numeric = pd.to_numeric(numbers[column], errors="coerce")
+        broken = numbers[column][numeric.isna() & numbers[column].notna()]
+        if len(broken) and _is_number_column(str(column)):
+            got = f"{broken.iloc[0]!r} in row {broken.index[0] + 1}"
+            raise refuse(f"column {column}", got, "numbers", f"mend {TABLE}")
+        if not len(broken):
+            numbers[column] = numeric
+    if (
+        numbers["step"].isna().any()
+        or not numbers["step"].is_monotonic_increasing
+        or numbers["step"].duplicated().any()
+    ):
+        raise refuse("column step", "a step missing, repeated or out of order", "ascending steps", f"mend {TABLE}")
+    return Run(name, folder, numbers.reset_index(drop=True), identity)
+
+
+def quality_column(runs: Sequence[Run], wanted: str | None = None) -> str:
+    """The quality that all runs share: ``wanted``, else ``fid``, else their one ``frechet_<features>``.
+
+    Raises:
+        ConfigError: No such column in a run, or several to choose from.
+    """
+    shared = [column for column in runs[0].table.columns if all(column in run.table.columns for run in runs)]
+    choices = [
+        column
+        for column in shared
+        if (column == "fid" or column.startswith("frechet_")) and not column.endswith(("_std", "_train"))
+    ]
+    if wanted is None and "fid" in choices:
+        return "fid"
+    if wanted is None and len(choices) == 1:
+        return choices[0]
+    if wanted in shared:
+        return str(wanted)
+    raise ConfigError(
+        "--quality",
+        got=wanted
+        or (f"{len(choices)} columns to choose from" if choices else "no quality column that all runs share"),
+        expected=f"one of {', '.join(choices)}" if choices else "fid or frechet_<features> in every run",
+        remedy="set --quality" if choices else "compare runs with the same quality metric",
+    )
+
+
+def _is_number_column(name: str) -> bool:
+    return name in ("step", "images_seen", "epochs", "num_samples") or name.startswith(
+        ("f_mem", "fid", "frechet_", "loss_")
+    )
+
+
+def _plain_value(value: object) -> int | float | str:
+    if isinstance(value, (np.integer, int)):
+        return int(value)
+    if isinstance(value, (np.floating, float)):
+        return int(value) if float(value).is_integer() else float(value)
+    return str(value)

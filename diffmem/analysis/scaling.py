@@ -1,0 +1,233 @@
+"""How a time grows with n: τ = c n^α by maximum likelihood, censored runs included, and predictions from it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from diffmem.analysis.estimate import Array, Estimate, plain
+from diffmem.analysis.timescales import CONFIDENCE
+from diffmem.errors import DataError
+
+MIN_POINTS = 3
+_MAX_PRECISION = 1e5  # 1/σ of log τ; smaller residuals than this count as an exact power law
+_START_STD = 0.1  # residuals of the uncensored alone may vanish where the likelihood has no room for it
+_MAX_SEARCH = 100.0
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """τ = c n^α with normal log residuals.
+
+    Attributes:
+        exponent: α.
+        low: Lower end of its interval.
+        high: Upper end.
+        prefactor: c, in the units of τ.
+        residual_std: Standard deviation of log τ around the law, with the degrees of freedom of the fit; infinity where
+            it has none.
+        num_points: Uncensored points.
+        num_censored: Censored points.
+        confidence: Mass of the interval.
+    """
+
+    exponent: float
+    low: float
+    high: float
+    prefactor: float
+    residual_std: float
+    num_points: int
+    num_censored: int
+    confidence: float
+    _center: float = field(repr=False)
+    _covariance: Array = field(repr=False)
+
+    def at(self, n: ArrayLike) -> Array:
+        """c n^α."""
+        return self.prefactor * np.asarray(n, dtype=np.float64) ** self.exponent
+
+    def predict(self, n: float) -> "Prediction":
+        """The time of one further run with ``n`` training images, with a prediction interval.
+
+        The interval holds the uncertainty of the law at n and the spread of runs around it (Student t).
+        """
+        from scipy.special import stdtrit
+
+        x = np.array([1.0, math.log(n) - self._center])
+        spread = math.sqrt(float(x @ self._covariance @ x) + self.residual_std**2)
+        half = float(stdtrit(self.num_points - 2, (1 + self.confidence) / 2)) * spread
+        value = float(self.at(n))
+        return Prediction(value, value * math.exp(-half), value * math.exp(half))
+
+    def __str__(self) -> str:
+        censored = f", {self.num_censored} censored" if self.num_censored else ""
+        return f"{self.exponent:.2f} [{self.low:.2f}, {self.high:.2f}] ({self.num_points} runs{censored})"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A predicted time and its interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{plain(self.value)} [{plain(self.low)}, {plain(self.high)}]"
+
+
+def fit_exponent(
+    n: ArrayLike,
+    tau: ArrayLike | Sequence[Estimate],
+    censored: ArrayLike | None = None,
+    *,
+    confidence: float = CONFIDENCE,
+) -> PowerLaw:
+    """Fit log τ = log c + α log n + σ ε, ε standard normal (Tobit: a censored run adds P(τ > its bound)).
+
+    The interval of α is the profile-likelihood one at the threshold k log(1 + t²/(k − 2)), k the number of uncensored
+    points and t Student's quantile with k − 2 degrees of freedom: without censoring it is the exact t interval of
+    least squares. Runs of several seeds enter one by one. Errors of τ itself are part of σ.
+
+    Args:
+        n: (R,) numbers of training images.
+        tau: (R,) times, or the estimates of :mod:`~diffmem.analysis.timescales`, which know whether they are censored.
+        censored: (R,) True where ``tau`` is only a lower bound; with numbers only.
+        confidence: Mass of the interval.
+
+    Raises:
+        DataError: Fewer than 3 uncensored points or than two values of n among them, or numbers that are not positive.
+    """
+    from scipy.special import stdtrit
+
+    x, y, is_censored = _points(n, tau, censored)
+    center = float(x[~is_censored].mean())
+    x = x - center
+    k = int((~is_censored).sum())
+    y_center = float(y[~is_censored].mean())
+    design = np.stack([np.ones_like(x), x], axis=1)
+    best, precision, likelihood, hessian = _tobit(design, y - y_center, is_censored)
+    intercept, slope = best
+    dof_factor = k / (k - 2)
+    jacobian = np.column_stack([np.eye(2) / precision, -best / precision])
+    covariance = dof_factor * jacobian @ np.linalg.inv(-hessian) @ jacobian.T
+
+    threshold = k * math.log1p(float(stdtrit(k - 2, (1 + confidence) / 2)) ** 2 / (k - 2))
+
+    def excess(alpha: float) -> float:
+        profile = _tobit(design[:, :1], y - y_center - alpha * x, is_censored)[2]
+        return 2 * (likelihood - profile) - threshold
+
+    step = math.sqrt(covariance[1, 1])
+    return PowerLaw(
+        exponent=float(slope),
+        low=_profile_end(excess, float(slope), -step),
+        high=_profile_end(excess, float(slope), step),
+        prefactor=math.exp(y_center + float(intercept) - float(slope) * center),
+        residual_std=math.sqrt(dof_factor) / precision,
+        num_points=k,
+        num_censored=int(is_censored.sum()),
+        confidence=confidence,
+        _center=center,
+        _covariance=covariance,
+    )
+
+
+def predict(
+    n: ArrayLike,
+    tau: ArrayLike | Sequence[Estimate],
+    n_new: float,
+    censored: ArrayLike | None = None,
+    *,
+    confidence: float = CONFIDENCE,
+) -> Prediction:
+    """The time of a run with ``n_new`` training images from those of finished runs; see :func:`fit_exponent`."""
+    return fit_exponent(n, tau, censored, confidence=confidence).predict(n_new)
+
+
+def _points(
+    n: ArrayLike, tau: ArrayLike | Sequence[Estimate], censored: ArrayLike | None
+) -> tuple[Array, Array, np.ndarray]:
+    """log n, log τ or its log bound, and whether it is a bound."""
+    items = list(tau)  # type: ignore[arg-type]
+    if items and isinstance(items[0], Estimate):
+        censored = [each.censored for each in items]
+        items = [each.bound for each in items]
+    sizes, times = np.asarray(n, dtype=np.float64), np.asarray(items, dtype=np.float64)
+    flags = np.zeros(times.shape, dtype=bool) if censored is None else np.asarray(censored, dtype=bool)
+    if not (sizes.ndim == 1 and sizes.shape == times.shape == flags.shape):
+        shapes = f"shapes {sizes.shape}, {times.shape}, {flags.shape}"
+        raise DataError("fit_exponent", got=shapes, expected="(R,) all three", remedy="give one entry per run")
+    if not (np.isfinite(sizes) & np.isfinite(times) & (sizes > 0) & (times > 0)).all():
+        raise DataError(
+            "fit_exponent",
+            got="an n or τ that is not a positive number",
+            expected="positive numbers",
+            remedy="give the bound of a censored τ and mark it censored",
+        )
+    seen = sizes[~flags]
+    if len(seen) < MIN_POINTS or len(np.unique(seen)) < 2:
+        raise DataError(
+            "fit_exponent",
+            got=f"{len(seen)} uncensored runs at {len(np.unique(seen))} values of n",
+            expected=f"at least {MIN_POINTS} runs at 2 values of n",
+            remedy="train more or longer runs",
+        )
+    return np.log(sizes), np.log(times), flags
+
+
+def _tobit(design: Array, y: Array, censored: np.ndarray) -> tuple[Array, float, float, Array]:
+    """Maximum of the censored normal likelihood, by Newton in Olsen's parameters (β/σ, 1/σ), where it is concave.
+
+    Returns β, the precision 1/σ, the log-likelihood without its constant, and its Hessian in those parameters.
+    """
+    from scipy.special import log_ndtr
+
+    seen = ~censored
+    beta = np.linalg.lstsq(design[seen], y[seen], rcond=None)[0]
+    start = float(np.sqrt(np.mean((y[seen] - design[seen] @ beta) ** 2)))
+    h = 1 / max(start, _START_STD)
+    theta = np.append(beta * h, h)
+    rows = np.column_stack([-design, y])  # residual / σ = rows @ theta
+
+    def value(theta: Array) -> float:
+        if theta[-1] <= 0:
+            return -math.inf
+        z = rows @ theta
+        return float(seen.sum() * np.log(theta[-1]) - 0.5 * (z[seen] ** 2).sum() + log_ndtr(-z[censored]).sum())
+
+    current = value(theta)
+    for _ in range(200):
+        z = rows @ theta
+        # the inverse Mills ratio φ(z)/Φ(−z)
+        mills = np.exp(-0.5 * z[censored] ** 2 - 0.5 * math.log(2 * math.pi) - log_ndtr(-z[censored]))
+        gradient = -rows[seen].T @ z[seen] - rows[censored].T @ mills
+        weight = mills * (mills - z[censored])
+        hessian = -rows[seen].T @ rows[seen] - (rows[censored].T * weight) @ rows[censored]
+        gradient[-1] += seen.sum() / theta[-1]
+        hessian[-1, -1] -= seen.sum() / theta[-1] ** 2
+        step = np.linalg.solve(-hessian, gradient)
+        decrement = float(gradient @ step)
+        if decrement < 1e-12 or theta[-1] >= _MAX_PRECISION:
+            break
+        size = 1.0
+        while value(theta + size * step) < current and size > 1e-9:
+            size /= 2
+        theta = theta + size * step
+        current = value(theta)
+    return theta[:-1] / theta[-1], float(theta[-1]), current, hessian
+
+
+def _profile_end(excess, start: float, step: float) -> float:  # type: ignore[no-untyped-def]
+    """Where ``excess`` crosses zero on the side of ``step``; infinite when the likelihood leaves that side open."""
+    from scipy.optimize import brentq
+
+    inner, outer = start, start + step
+    while excess(outer) < 0:
+        inner, step = outer, 2 * step
+        outer += step
+        if abs(outer - start) > _MAX_SEARCH:
+            return math.copysign(math.inf, step)
+    return float(brentq(excess, inner, outer, xtol=1e-6)) if excess(inner) < 0 else inner
