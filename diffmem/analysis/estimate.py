@@ -38,11 +38,16 @@ class Estimate:
 
     @property
     def value_text(self) -> str:
-        return f"> {plain(self.last, 6)}" if self.censored else plain(self.value)
+        return f"> {self.last_text}" if self.censored else plain(self.value)
 
     @property
     def high_text(self) -> str:
-        return f"> {plain(self.last, 6)}" if math.isinf(self.high) else plain(self.high)
+        return f"> {self.last_text}" if math.isinf(self.high) else plain(self.high)
+
+    @property
+    def last_text(self) -> str:
+        """``last`` rounded down, so that "> x" stays true."""
+        return str(math.floor(self.last)) if self.last >= 100 else plain(math.floor(self.last * 1000) / 1000)
 
     def __str__(self) -> str:
         return f"{self.value_text} [{plain(self.low)}, {self.high_text}]"

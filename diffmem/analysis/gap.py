@@ -61,9 +61,9 @@ def ratio(mem: Estimate, gen: Estimate, confidence: float = CONFIDENCE) -> Estim
     """τ_mem/τ_gen draw by draw; censored with τ_mem. None where τ_gen was not reached."""
     if gen.censored:
         return None
-    with np.errstate(divide="ignore", invalid="ignore"):
-        low = np.where(np.isinf(gen.draws_high), 0.0, mem.draws_low / gen.draws_high)
-        high = np.where(gen.draws_low == 0, np.inf, mem.draws_high / gen.draws_low)
+    with np.errstate(divide="ignore"):
+        low = mem.draws_low / gen.draws_high
+        high = mem.draws_high / gen.draws_low
     return summarize(mem.value / gen.value, mem.last / gen.value, low, high, confidence)
 
 

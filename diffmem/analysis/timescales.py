@@ -283,7 +283,7 @@ def _crossing_times(steps: Array, values: Array, level: float, shape: Array) -> 
     """Bounds (B,) of the log time of the lasting up-crossing of each curve in ``values`` (B, S).
 
     They are equal where the crossing is seen; (log of the last contradicting step, inf) where it is not; (-inf, log of
-    the step where it is first seen) where nothing after step 0 is short of the level.
+    the first step after 0 that is past the level) where no step after 0 is short of it.
     """
     log_steps = _log(steps)
     reached = values >= level
@@ -296,5 +296,6 @@ def _crossing_times(steps: Array, values: Array, level: float, shape: Array) -> 
     never_short = (at == 0) | np.isneginf(log_steps[before])
     unconfirmed = log_steps[np.where(reached[:, -1], -2, -1)]
     lower = np.where(found, np.where(never_short, -np.inf, inside), unconfirmed)
-    upper = np.where(found, np.where(never_short, log_steps[at], inside), np.inf)
+    first_seen = log_steps[np.where(np.isneginf(log_steps[at]), at + 1, at)]
+    upper = np.where(found, np.where(never_short, first_seen, inside), np.inf)
     return lower, upper

@@ -1,0 +1,243 @@
+"""Runs side by side: grouped, checked to be comparable, and reduced to one row per group and n."""
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from diffmem.analysis import gap as gaps
+from diffmem.analysis import timescales
+from diffmem.analysis.collapse import Collapse, collapse
+from diffmem.analysis.comparable import group_runs, refuse_different_measurements
+from diffmem.analysis.estimate import Estimate, plain
+from diffmem.analysis.phase import PhasePoint, phase_of
+from diffmem.analysis.runs import Run, quality_column
+from diffmem.analysis.scaling import PowerLaw, fit_exponent
+from diffmem.errors import ConfigError, DataError
+
+TIMES = ("gen", "mem", "overfit")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """By which rules the times are read off; printed with every table.
+
+    Attributes:
+        by: Identity columns whose values make the groups.
+        clock: One of :data:`~diffmem.analysis.runs.CLOCKS`.
+        quality: Column of the quality; None for ``fid`` or the one Fréchet distance there is.
+        quality_level: Level q of τ_gen; None for the common one of :func:`~diffmem.analysis.timescales.common_level`.
+        mem_level: Level c of τ_mem.
+        confidence: Mass of every interval.
+        num_draws: Bootstrap draws.
+    """
+
+    by: tuple[str, ...] = ("optimizer",)
+    clock: str = "updates"
+    quality: str | None = None
+    quality_level: float | None = None
+    mem_level: float = timescales.MEMORIZATION_LEVEL
+    confidence: float = timescales.CONFIDENCE
+    num_draws: int = timescales.NUM_DRAWS
+
+
+@dataclass(frozen=True)
+class RunTimes:
+    """The times of one run; None where its curve could not support one."""
+
+    run: Run
+    times: Mapping[str, Estimate | None]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The runs of one group and n, and what they give together."""
+
+    group: str
+    n: int
+    runs: tuple[RunTimes, ...]
+    times: Mapping[str, Estimate | None]
+    gap: Estimate | None
+    ratio: Estimate | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """The cells of one group, ascending in n, with their laws in n or the reason why there is none."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    laws: Mapping[str, PowerLaw | str]
+    collapse: Collapse | str
+
+    @property
+    def runs(self) -> list[RunTimes]:
+        return [each for cell in self.cells for each in cell.runs]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything the tables and figures show."""
+
+    rules: Rules
+    quality: str
+    quality_level: float
+    groups: tuple[Group, ...]
+    phases: tuple[PhasePoint, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def cells(self) -> list[Cell]:
+        return [cell for group in self.groups for cell in group.cells]
+
+
+def compare(runs: Sequence[Run], rules: Rules = Rules()) -> Comparison:  # noqa: B008 (frozen)
+    """Times, gaps and laws of ``runs``.
+
+    Raises:
+        ConfigError: A column that does not exist, or one run alone without a quality level.
+        DataError: Runs that cannot be compared; see :mod:`~diffmem.analysis.comparable`.
+    """
+    quality = quality_column(runs, rules.quality)
+    refuse_different_measurements(runs)
+    grouped = group_runs(runs, rules.by)
+    level, level_note = _quality_level(runs, quality, rules.quality_level)
+    notes = [level_note]
+    groups = []
+    for name, members in grouped.items():
+        measured = [_measure(run, quality, level, rules, notes) for run in members]
+        cells = tuple(
+            _cell(name, n, [each for each in measured if each.run.n == n], rules)
+            for n in sorted({run.n for run in members})
+        )
+        groups.append(Group(name, cells, _laws(measured, rules), _collapse(measured, rules)))
+    return Comparison(rules, quality, level, tuple(groups), _phases(groups, rules), tuple(dict.fromkeys(notes)))
+
+
+def _quality_level(runs: Sequence[Run], quality: str, wanted: float | None) -> tuple[float, str]:
+    if wanted is not None:
+        return wanted, f"q = {plain(wanted)} as given."
+    if len(runs) == 1:
+        raise ConfigError(
+            "--quality-level",
+            got=f"none, with one run ({runs[0].name})",
+            expected="a level that does not come from the run itself",
+            remedy="set --quality-level, or name the runs to compare it with",
+        )
+    level, name = timescales.common_level({run.name: run.table[quality].dropna().tolist() for run in runs})
+    run = next(run for run in runs if run.name == name)
+    curve = run.table[["step", quality]].dropna()
+    at = int(curve[quality].argmin())
+    note = (
+        f"q = {plain(level)} = {timescales.QUALITY_FACTOR:g} × {plain(curve[quality].iloc[at])}, the lowest {quality} of "
+        f"{name} (step {curve['step'].iloc[at]:g}), the run with the highest lowest value"
+    )
+    if at == len(curve) - 1:
+        note += "; it still falls at its last evaluation, so this run may have stopped too early to set a level"
+    return level, note + "."
+
+
+def _measure(run: Run, quality: str, level: float, rules: Rules, notes: list[str]) -> RunTimes:
+    """All times of one run; what is refused or lacks an interval goes to ``notes``."""
+    clock = run.clock(rules.clock)
+    common = {"confidence": rules.confidence, "num_draws": rules.num_draws, "seed": zlib.crc32(run.name.encode())}
+
+    def refused_to_notes(symbol: str, measure: Callable[[], Estimate]) -> Estimate | None:
+        try:
+            return measure()
+        except DataError as refusal:
+            notes.append(f"{symbol} of {run.name} refused: {refusal}.")
+            return None
+
+    def curve(column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        values = run.column(column)
+        here = ~np.isnan(values)
+        std = run.column(f"{column}_std")[here] if f"{column}_std" in run.table.columns else None
+        if std is None or np.isnan(std).any():
+            notes.append(f"{run.name}: no complete {column}_std; its interval holds the spacing of evaluations alone.")
+            std = None
+        return clock[here], values[here], std
+
+    num_samples = run.num_samples
+    if num_samples is None:
+        notes.append(f"{run.name}: no num_samples; the interval of its τ_mem holds the spacing of evaluations alone.")
+    elif "num_samples" not in run.table.columns:
+        notes.append(f"{run.name}: num_samples = {num_samples} inferred from the interval of f_mem.")
+    if "f_mem_null" in run.table.columns:
+        chance = run.table["f_mem_null"].max()
+        if chance >= rules.mem_level:
+            notes.append(
+                f"{run.name}: f_mem against held-out images reaches {chance:.2%}: part of its f_mem may be chance."
+            )
+
+    def gen() -> Estimate:
+        steps, values, std = curve(quality)
+        return timescales.tau_gen(steps, values, level, std, **common)
+
+    def mem() -> Estimate:
+        return timescales.tau_mem(clock, run.column("f_mem"), num_samples, level=rules.mem_level, **common)
+
+    def overfit() -> Estimate:
+        steps, values, std = curve("loss_test")
+        return timescales.tau_overfit(steps, values, std, **common)
+
+    times = {"gen": refused_to_notes("τ_gen", gen), "mem": refused_to_notes("τ_mem", mem), "overfit": None}
+    if "loss_test" in run.table.columns:
+        times["overfit"] = refused_to_notes("τ_overfit", overfit)
+    return RunTimes(run, times)
+
+
+def _cell(group: str, n: int, runs: Sequence[RunTimes], rules: Rules) -> Cell:
+    weights = gaps.between_run_weights(len(runs), rules.num_draws, seed=zlib.crc32(f"{group}/{n}".encode()))
+
+    def pooled(name: str, among: Sequence[bool]) -> Estimate | None:
+        found = [each.times[name] for each, kept in zip(runs, among, strict=True) if kept]
+        if not found:
+            return None
+        shared = weights if all(among) else gaps.between_run_weights(len(found), rules.num_draws, seed=n)
+        return gaps.pool([each for each in found if each is not None], shared, rules.confidence)
+
+    has = {name: [each.times[name] is not None for each in runs] for name in TIMES}
+    both = [gen and mem for gen, mem in zip(has["gen"], has["mem"], strict=True)]
+    mem, gen = pooled("mem", both), pooled("gen", both)
+    gap = ratio = None
+    if mem is not None and gen is not None:
+        gap, ratio = gaps.gap(mem, gen, rules.confidence), gaps.ratio(mem, gen, rules.confidence)
+    times = {name: pooled(name, has[name]) for name in TIMES}
+    return Cell(group, n, tuple(runs), times, gap, ratio)
+
+
+def _law(runs: Sequence[RunTimes], name: str, confidence: float) -> PowerLaw | str:
+    found = [(each.run.n, time) for each in runs if (time := each.times[name]) is not None]
+    try:
+        return fit_exponent([n for n, _ in found], [time for _, time in found], confidence=confidence)
+    except DataError as refusal:
+        return str(refusal)
+
+
+def _laws(runs: Sequence[RunTimes], rules: Rules) -> dict[str, PowerLaw | str]:
+    return {name: _law(runs, name, rules.confidence) for name in ("gen", "mem")}
+
+
+def _collapse(runs: Sequence[RunTimes], rules: Rules) -> Collapse | str:
+    memorizing = [each.run for each in runs if (mem := each.times["mem"]) is not None and not mem.censored]
+    curves = [(run.clock(rules.clock), run.column("f_mem")) for run in memorizing]
+    try:
+        return collapse([run.n for run in memorizing], curves)
+    except DataError as refusal:
+        return str(refusal)
+
+
+def _phases(groups: Sequence[Group], rules: Rules) -> tuple[PhasePoint, ...]:
+    points = []
+    for group in groups:
+        for cell in group.cells:
+            sizes = {each.run.identity.get("num_parameters") for each in cell.runs}
+            mem = cell.times["mem"]
+            if mem is None or len(sizes) != 1 or not isinstance(p := sizes.pop(), int):
+                continue
+            law = _law([each for each in group.runs if each.run.n < cell.n], "mem", rules.confidence)
+            phase = phase_of(cell.times["gen"], mem, None if isinstance(law, str) else law, cell.n)
+            points.append(PhasePoint(group.name, cell.n, p, phase))
+    return tuple(points)
