@@ -1,0 +1,190 @@
+"""The prepared array: one memory-mappable uint8 file, and a record of how it was made."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import PIL
+import torchvision
+
+from diffmem.data.preparation.sources import first_line, open_source
+from diffmem.data.preparation.workers import available_cores, prepare_chunk, worker_pool
+from diffmem.errors import ConfigError, DataError
+
+_CHUNK = 128
+
+
+def prepare(
+    source: str | Path,
+    size: int,
+    out: str | Path,
+    rgb: bool = False,
+    on_error: Literal["refuse", "skip"] = "refuse",
+    num_workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Write the pictures of ``source`` to ``out``, (N, C, size, size) uint8 .npy, and their record beside it as .json.
+
+    The final names appear only when everything is written, and a killed run leaves nothing that the next one minds.
+
+    Args:
+        source: See :func:`open_source`.
+        size: Height and width in pixels.
+        out: File ending in ``.npy``.
+        rgb: Keep three channels instead of one.
+        on_error: What to do about a file that cannot be read as a picture.
+        num_workers: Processes; by default one for every core this process may use.
+        progress: Called with (pictures done, pictures in all).
+
+    Returns:
+        The record: source, count, shape, recipe, SHA-256 of the array file and the skipped files.
+
+    Raises:
+        ConfigError: An argument is impossible.
+        DataError: No picture, or one that cannot be read and is not to be skipped.
+    """
+    out = Path(out)
+    num_workers = available_cores() if num_workers is None else num_workers
+    _check_arguments(size, out, on_error, num_workers)
+    pictures = open_source(source)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for stale in out.parent.glob(f".{out.name}.*.partial"):
+        stale.unlink(missing_ok=True)
+    partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
+    total = len(pictures.names)
+    chunks = [range(start, min(start + _CHUNK, total)) for start in range(0, total, _CHUNK)]
+    shape, skipped = [0, 3 if rgb else 1, size, size], []
+    with contextlib.ExitStack() as stack:
+        stack.callback(partial.unlink, missing_ok=True)
+        file = stack.enter_context(partial.open("wb"))
+        pool = stack.enter_context(worker_pool(num_workers, pictures, size, rgb))
+        file.write(_header(shape))
+        for chunk, (block, failures) in zip(chunks, pool.map(prepare_chunk, chunks), strict=True):
+            if failures and on_error == "refuse":
+                raise _unreadable(failures[0])
+            skipped += failures
+            shape[0] += len(block)
+            file.write(block.tobytes())
+            if progress:
+                progress(chunk.stop, total)
+        if len(skipped) == total:
+            raise _unreadable(skipped[0])
+        file.seek(0)
+        file.write(_header(shape))
+        file.flush()
+        os.fsync(file.fileno())
+        record = {
+            "source": {"kind": pictures.kind, "name": Path(source).resolve().name},
+            "count": shape[0],
+            "shape": shape,
+            "dtype": "uint8",
+            "recipe": [
+                "RGB pixels as Pillow decodes them",
+                "ToTensor",
+                f"Resize({size}, antialias=True)",
+                f"CenterCrop({size})",
+                *([] if rgb else ["Grayscale(1)"]),
+                "rounded to uint8",
+            ],
+            "order": pictures.order,
+            "versions": {"pillow": PIL.__version__, "torchvision": torchvision.__version__.split("+")[0]},
+            "sha256": _sha256(partial),
+            "skipped": [{"name": name, "reason": reason} for name, reason in skipped],
+        }
+        _publish(partial, out, record)
+    return record
+
+
+def load_prepared(path: str | Path, verify: bool = True) -> tuple[np.memmap, dict[str, Any]]:
+    """The array (N, C, H, W) uint8 that :func:`prepare` wrote, memory-mapped read-only, and its record.
+
+    Args:
+        path: The ``.npy`` file.
+        verify: Read the file once and compare its SHA-256 with the record's.
+
+    Raises:
+        DataError: A file is missing, or the two do not belong together.
+    """
+    path = Path(path)
+
+    def wrong(got: str) -> DataError:
+        return DataError(
+            "data.path",
+            got=got,
+            expected="an array and its record",
+            remedy="make it with tools/prepare_celeba.py --source PATH --size SIZE --out FILE.npy",
+        )
+
+    record_path = path.with_suffix(".json")
+    for file in (path, record_path):
+        if not file.is_file():
+            raise wrong(f"no file {file}")
+    try:
+        record = json.loads(record_path.read_text())
+        expected = tuple(record["shape"]), record["dtype"], record["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise wrong(f"{record_path}, which is not a record ({first_line(error)})") from error
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise wrong(f"{path}, which is no whole array ({first_line(error)})") from error
+    if (array.shape, str(array.dtype)) != expected[:2]:
+        raise wrong(f"{path} of {array.dtype} {array.shape}, not {expected[1]} {expected[0]} as recorded")
+    if verify and _sha256(path) != expected[2]:
+        raise wrong(f"{path}, whose SHA-256 is not the recorded one")
+    return array, record
+
+
+def _check_arguments(size: int, out: Path, on_error: str, num_workers: int) -> None:
+    if size < 2:
+        raise ConfigError("--size", got=size, expected="at least 2 pixels", remedy="use 32 for the paper's CelebA")
+    if out.suffix != ".npy" or out.is_dir():
+        raise ConfigError("--out", got=out, expected="a file name ending in .npy", remedy="e.g. --out celeba32.npy")
+    if on_error not in ("refuse", "skip"):
+        raise ConfigError("--on-error", got=on_error, expected="refuse or skip", remedy="use one of the two")
+    if num_workers < 1:
+        raise ConfigError("--workers", got=num_workers, expected="at least 1", remedy="leave it out to use every core")
+
+
+def _unreadable(failure: tuple[str, str]) -> DataError:
+    name, reason = failure
+    return DataError(
+        name,
+        got=f"no readable picture ({reason})",
+        expected="a whole image file",
+        remedy="replace it, or pass --on-error skip",
+    )
+
+
+def _publish(partial: Path, out: Path, record: dict[str, Any]) -> None:
+    """Give array and record their names; a kill in between leaves an array without a record, which is not loaded."""
+    record_path = out.with_suffix(".json")
+    partial_record = partial.with_suffix(".json.partial")
+    partial_record.write_text(json.dumps(record, indent=2) + "\n")
+    record_path.unlink(missing_ok=True)
+    partial.replace(out)
+    partial_record.replace(record_path)
+
+
+def _header(shape: list[int]) -> bytes:
+    """Header of a uint8 .npy file; NumPy pads it, so that it is as long for any number of rows."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)})
+    return header.getvalue()
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

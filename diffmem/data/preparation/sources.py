@@ -1,0 +1,157 @@
+"""Where pictures come from: encoded files in a fixed order."""
+
+from __future__ import annotations
+
+import functools
+import re
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from diffmem.errors import ConfigError, DataError
+
+_BY_NAME = "natural order of the names"
+
+
+class ImageSource(Protocol):
+    """Encoded pictures in a fixed order, wherever possible the natural one of their names: 2.jpg before 10.jpg."""
+
+    kind: str
+    names: list[str]
+    order: str
+
+    def read(self, index: int) -> bytes: ...
+
+
+class Folder:
+    """Every file below a directory, hidden ones left out."""
+
+    kind, order = "folder", _BY_NAME
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        files = (path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+        self.names = _picture_names(files)
+
+    def read(self, index: int) -> bytes:
+        return (self.root / self.names[index]).read_bytes()
+
+
+class Archive:
+    """Every file of a zip, read in place."""
+
+    kind, order = "zip", _BY_NAME
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with zipfile.ZipFile(path) as archive:
+                self.names = _picture_names(name for name in archive.namelist() if not name.endswith("/"))
+        except zipfile.BadZipFile as error:
+            raise DataError(
+                "--source", got=f"{path} ({error})", expected="a whole zip", remedy="download it again"
+            ) from error
+
+    def read(self, index: int) -> bytes:
+        return self._archive.read(self.names[index])
+
+    @functools.cached_property
+    def _archive(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(self.path)  # one for each process: they must not share a file position
+
+
+class ParquetShards:
+    """The ``image`` column (struct of bytes and path) of parquet shards, as Hugging Face datasets store pictures.
+
+    Where a picture has no path, all keep the natural order of the shards and the order of their rows.
+    """
+
+    kind, order = "parquet", _BY_NAME
+
+    def __init__(self, shards: list[Path]) -> None:
+        parquet = _import_parquet()
+        self.shards = sorted(shards, key=lambda path: natural_key(path.as_posix()))
+        rows: list[tuple[str, int, int, int]] = []
+        for number, shard in enumerate(self.shards):
+            try:
+                file = parquet.ParquetFile(shard)
+                for group in range(file.num_row_groups):
+                    images = file.read_row_group(group, ["image.path"], use_threads=False)["image"].to_pylist()
+                    rows += [((image or {}).get("path") or "", number, group, row) for row, image in enumerate(images)]
+            except (OSError, KeyError, TypeError, ValueError) as error:  # ArrowInvalid is a ValueError
+                raise DataError(
+                    "--source",
+                    got=f"{shard} ({first_line(error)})",
+                    expected="a parquet shard with a column image of bytes and path",
+                    remedy="download the shard again",
+                ) from error
+        if all(name for name, *_ in rows):
+            rows.sort(key=lambda row: natural_key(row[0]))
+        else:
+            self.order = "as stored in the shards"
+        self.names = [name or f"{self.shards[number].name}:{group}:{row}" for name, number, group, row in rows]
+        self._places = [place for _, *place in rows]
+        self._group: tuple[tuple[int, int], Any] | None = None
+
+    def read(self, index: int) -> bytes:
+        number, group, row = self._places[index]
+        if self._group is None or self._group[0] != (number, group):
+            file = _import_parquet().ParquetFile(self.shards[number])
+            self._group = (number, group), file.read_row_group(group, ["image.bytes"], use_threads=False)["image"]
+        return self._group[1][row].as_py()["bytes"]
+
+
+def open_source(path: str | Path) -> ImageSource:
+    """Pictures at ``path``: a zip, a parquet shard, a folder of shards, or any folder of pictures.
+
+    Raises:
+        DataError: Nothing there, or nothing in it.
+        ConfigError: Parquet without pyarrow.
+    """
+    path = Path(path)
+    source: ImageSource | None = None
+    if path.is_dir():
+        shards = list(path.rglob("*.parquet"))
+        source = ParquetShards(shards) if shards else Folder(path)
+    elif path.suffix == ".parquet" and path.is_file():
+        source = ParquetShards([path])
+    elif zipfile.is_zipfile(path):
+        source = Archive(path)
+    if source is None or not source.names:
+        raise DataError(
+            "--source",
+            got=f"{path}, which {'is empty' if source else 'is none of these' if path.exists() else 'does not exist'}",
+            expected="a folder of pictures, a zip, or a folder of parquet shards",
+            remedy="give the path of img_align_celeba, its zip, or the downloaded shards",
+        )
+    return source
+
+
+def natural_key(name: str) -> list[str | int]:
+    """Sorting key under which numbers in names compare as numbers."""
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", name))]
+
+
+def _picture_names(names: Iterable[str]) -> list[str]:
+    visible = (name for name in names if not any(part.startswith((".", "__MACOSX")) for part in name.split("/")))
+    return sorted(visible, key=natural_key)
+
+
+def _import_parquet() -> ModuleType:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ConfigError(
+            "--source",
+            got="parquet shards, but pyarrow is not installed",
+            expected="pyarrow",
+            remedy='pip install "diffmem[parquet]"',
+        ) from error
+    return pyarrow.parquet
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
