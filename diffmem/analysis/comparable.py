@@ -51,7 +51,7 @@ def refuse_different_measurements(runs: Sequence[Run]) -> None:
         DataError: Runs differ in ``num_samples`` or ``threshold``.
     """
     for name in ("num_samples", "threshold"):
-        found = {}
+        found: dict[float, str] = {}
         for run in runs:
             if name in run.table.columns:
                 for value in run.table[name].dropna().unique():

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from diffmem.analysis.scaling import PowerLaw, fit_exponent
 from diffmem.errors import ConfigError, DataError
 
 TIMES = ("gen", "mem", "overfit")
+_STILL_FALLING = 1.2  # a quality that lost more than this factor over the last half of a run has not levelled off
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Comparison:
         return [cell for group in self.groups for cell in group.cells]
 
 
-def compare(runs: Sequence[Run], rules: Rules = Rules()) -> Comparison:  # noqa: B008 (frozen)
+def compare(runs: Sequence[Run], rules: Rules = Rules()) -> Comparison:
     """Times, gaps and laws of ``runs``.
 
     Raises:
@@ -130,18 +132,23 @@ def _quality_level(runs: Sequence[Run], quality: str, wanted: float | None) -> t
     curve = run.table[["step", quality]].dropna()
     at = int(curve[quality].argmin())
     note = (
-        f"q = {plain(level)} = {timescales.QUALITY_FACTOR:g} × {plain(curve[quality].iloc[at])}, the lowest {quality} of "
-        f"{name} (step {curve['step'].iloc[at]:g}), the run with the highest lowest value"
+        f"q = {plain(level)} = {timescales.QUALITY_FACTOR:g} × {plain(curve[quality].iloc[at])}, the lowest {quality} "
+        f"of {name} (step {curve['step'].iloc[at]:g}), the run with the highest lowest value"
     )
-    if at == len(curve) - 1:
-        note += "; it still falls at its last evaluation, so this run may have stopped too early to set a level"
+    halfway = np.interp(curve["step"].iloc[-1] / 2, curve["step"], curve[quality])
+    if at == len(curve) - 1 and halfway > _STILL_FALLING * curve[quality].iloc[at]:
+        note += "; it was still falling, so this run may have stopped too early to set a level"
     return level, note + "."
 
 
 def _measure(run: Run, quality: str, level: float, rules: Rules, notes: list[str]) -> RunTimes:
     """All times of one run; what is refused or lacks an interval goes to ``notes``."""
     clock = run.clock(rules.clock)
-    common = {"confidence": rules.confidence, "num_draws": rules.num_draws, "seed": zlib.crc32(run.name.encode())}
+    common: dict[str, Any] = {
+        "confidence": rules.confidence,
+        "num_draws": rules.num_draws,
+        "seed": zlib.crc32(run.name.encode()),
+    }
 
     def refused_to_notes(symbol: str, measure: Callable[[], Estimate]) -> Estimate | None:
         try:

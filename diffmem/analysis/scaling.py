@@ -1,8 +1,9 @@
 """How a time grows with n: τ = c n^α by maximum likelihood, censored runs included, and predictions from it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -61,9 +62,14 @@ class PowerLaw:
         value = float(self.at(n))
         return Prediction(value, value * math.exp(-half), value * math.exp(half))
 
+    @property
+    def interval_text(self) -> str:
+        value, low, high = (round(each, 2) + 0.0 for each in (self.exponent, self.low, self.high))
+        return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
     def __str__(self) -> str:
         censored = f", {self.num_censored} censored" if self.num_censored else ""
-        return f"{self.exponent:.2f} [{self.low:.2f}, {self.high:.2f}] ({self.num_points} runs{censored})"
+        return f"{self.interval_text} ({self.num_points} runs{censored})"
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,7 @@ def _points(
     n: ArrayLike, tau: ArrayLike | Sequence[Estimate], censored: ArrayLike | None
 ) -> tuple[Array, Array, np.ndarray]:
     """log n, log τ or its log bound, and whether it is a bound."""
-    items = list(tau)  # type: ignore[arg-type]
+    items: list[Any] = list(tau)  # type: ignore[arg-type]
     if items and isinstance(items[0], Estimate):
         censored = [each.censored for each in items]
         items = [each.bound for each in items]
@@ -220,7 +226,7 @@ def _tobit(design: Array, y: Array, censored: np.ndarray) -> tuple[Array, float,
     return theta[:-1] / theta[-1], float(theta[-1]), current, hessian
 
 
-def _profile_end(excess, start: float, step: float) -> float:  # type: ignore[no-untyped-def]
+def _profile_end(excess: Callable[[float], float], start: float, step: float) -> float:
     """Where ``excess`` crosses zero on the side of ``step``; infinite when the likelihood leaves that side open."""
     from scipy.optimize import brentq
 

@@ -47,7 +47,7 @@ def f_mem_curve(rng, steps, tau_0, num_samples):
     return np.searchsorted(times, steps, side="right") / num_samples
 
 
-def evaluations(n, seed, truth=Truth(), steps=None, num_samples=500, **identity):  # noqa: B008
+def evaluations(n, seed, truth=Truth(), steps=None, num_samples=500, **identity):
     """Rows of ``evaluations.csv`` of one run."""
     steps = log_steps(100_000) if steps is None else np.asarray(steps)
     rng = np.random.default_rng([n, seed])
@@ -105,6 +105,6 @@ def write_run(root: Path, table: pd.DataFrame) -> Path:
     return folder
 
 
-def write_study(root: Path, sizes=(64, 128, 256, 512), seeds=(0,), truth=Truth(), **options) -> list[Path]:  # noqa: B008
+def write_study(root: Path, sizes=(64, 128, 256, 512), seeds=(0,), truth=Truth(), **options) -> list[Path]:
     """One run folder for each n and seed."""
     return [write_run(root, evaluations(n, seed, truth, **options)) for n in sizes for seed in seeds]

@@ -1,0 +1,241 @@
+"""The figures of a comparison: curves, collapse, times against n, gap, phases."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from diffmem.analysis.collapse import takes_part
+from diffmem.analysis.comparison import Cell, Comparison, RunTimes
+from diffmem.analysis.estimate import Estimate, plain
+from diffmem.analysis.phase import Phase
+from diffmem.analysis.runs import CLOCKS
+from diffmem.analysis.scaling import PowerLaw
+from diffmem.analysis.style import REFERENCE, colors_of_groups, colors_of_n, n_axis, new_figure, save, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_F_MEM = "f_{\\mathrm{mem}}"
+_PHASE_STYLES = {
+    Phase.MEMORIZING: ("X", "#D55E00"),
+    Phase.TRAINING_TIME: ("o", "#0072B2"),
+    Phase.ARCHITECTURE: ("s", "#009E73"),
+    Phase.UNDECIDED: ("D", "0.6"),
+}
+
+
+def write_figures(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write the PNG files that ``comparison`` has data for; returns their paths."""
+    figures: dict[str, Callable[[Comparison], Figure | None]] = {
+        "curves": curves,
+        "collapse": collapsed_curves,
+        "timescales": times_against_n,
+        "gap": gap_against_n,
+        "phase": phase_diagram,
+    }
+    drawn = {name: draw(comparison) for name, draw in figures.items()}
+    return [save(figure, folder / f"{name}.png") for name, figure in drawn.items() if figure is not None]
+
+
+def quality_name(column: str) -> str:
+    """The quality as an axis names it."""
+    return "FID" if column == "fid" else f"Fréchet distance ({column.removeprefix('frechet_').replace('_', ' ')})"
+
+
+@styled
+def curves(comparison: Comparison) -> "Figure":
+    """f_mem and the quality against time, a line per run, coloured by n; one column of panels per group."""
+    groups = comparison.groups
+    figure, axes = new_figure(2, len(groups), sharex=True, sharey="row")
+    colors = colors_of_n(cell.n for cell in comparison.cells)
+    for place, group in enumerate(groups):
+        top, bottom = axes[:, place]
+        top.set_title(group.name)
+        for each in group.runs:
+            _draw_run(top, bottom, each, comparison, colors[each.run.n])
+        top.axhline(comparison.rules.mem_level, color=REFERENCE, lw=0.8, ls=":")
+        bottom.axhline(comparison.quality_level, color=REFERENCE, lw=0.8, ls=":")
+        bottom.annotate(
+            f"q = {plain(comparison.quality_level)}",
+            (0.99, comparison.quality_level),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 2),
+            textcoords="offset points",
+            ha="right",
+            color=REFERENCE,
+            fontsize=7,
+        )
+        bottom.set_xlabel(f"τ ({CLOCKS[comparison.rules.clock]})")
+    axes[0, 0].set(xscale="log", ylabel=f"${_F_MEM}$")
+    axes[0, 0].set_ylim(bottom=-0.02)
+    axes[1, 0].set(yscale="log", ylabel=quality_name(comparison.quality))
+    _legend_of_n(figure, colors)
+    return figure
+
+
+@styled
+def collapsed_curves(comparison: Comparison) -> "Figure | None":
+    """f_mem against τ and against τ/n^α at the best α, for each group that has a collapse."""
+    groups = [(group, found) for group in comparison.groups if not isinstance(found := group.collapse, str)]
+    if not groups:
+        return None
+    figure, axes = new_figure(len(groups), 2, sharey="row")
+    colors = colors_of_n(int(n) for _, found in groups for n in found.n)
+    for (raw, scaled), (group, found) in zip(axes, groups, strict=True):
+        for each in group.runs:
+            time, f_mem, mem = each.run.clock(comparison.rules.clock), each.run.column("f_mem"), each.times["mem"]
+            if mem is None or mem.censored or not takes_part(f_mem):
+                continue
+            height = f_mem / f_mem[-1] if found.normalized else f_mem
+            for ax, alpha in ((raw, 0.0), (scaled, found.exponent)):
+                rescaled = time / each.run.n**alpha
+                ax.plot(rescaled[time > 0], height[time > 0], "-o", ms=2, color=colors[each.run.n])
+        for ax in (raw, scaled):
+            ax.set_xscale("log")
+            ax.set_title(group.name)
+        raw.set_ylabel(f"${_F_MEM} / {_F_MEM}(τ_{{\\max}})$" if found.normalized else f"${_F_MEM}$")
+        raw.set_xlabel(f"τ ({CLOCKS[comparison.rules.clock]})")
+        scaled.set_xlabel(f"$τ / n^{{{found.exponent:.2f}}}$")
+        spread = f"spread ×{plain(math.exp(found.spread(found.exponent)))}"
+        scaled.annotate(spread, (0.03, 0.92), xycoords="axes fraction", fontsize=8)
+    _legend_of_n(figure, colors)
+    return figure
+
+
+@styled
+def times_against_n(comparison: Comparison) -> "Figure":
+    """τ_gen and τ_mem against n in log-log with the fitted laws; an arrow where censored."""
+    figure, axes = new_figure(1, 1, width=4.6, height=3.6)
+    ax = axes[0, 0]
+    colors = colors_of_groups([group.name for group in comparison.groups])
+    for place, group in enumerate(comparison.groups):
+        color = colors[group.name]
+        for of, (name, marker, fill, line) in enumerate((("mem", "o", color, "-"), ("gen", "s", "white", "--"))):
+            shift = _dodge(2 * place + of, 2 * len(comparison.groups))
+            found = [(cell.n, time) for cell in group.cells if (time := cell.times[name]) is not None]
+            law = group.laws[name]
+            symbol = f"$τ_{{\\mathrm{{{name}}}}}$"
+            label = f"{group.name}, {symbol}"
+            if isinstance(law, PowerLaw):
+                label += f" ∝ $n^α$, α = {law.interval_text}"
+                grid = np.geomspace(min(cell.n for cell in group.cells), max(cell.n for cell in group.cells), 50)
+                ax.plot(grid, law.at(grid), line, color=color, lw=1, zorder=1)
+            _draw_estimates(ax, found, shift, color, marker, fill, label)
+    ax.set(yscale="log", ylabel=f"τ ({CLOCKS[comparison.rules.clock]})")
+    n_axis(ax, (cell.n for cell in comparison.cells))
+    figure.legend(loc="outside lower center", ncols=1)
+    return figure
+
+
+@styled
+def gap_against_n(comparison: Comparison) -> "Figure | None":
+    """τ_mem − τ_gen and τ_mem/τ_gen against n."""
+    if all(cell.gap is None for cell in comparison.cells):
+        return None
+    figure, axes = new_figure(1, 2, width=3.5, height=2.9)
+    colors = colors_of_groups([group.name for group in comparison.groups])
+    pick: tuple[Callable[[Cell], Estimate | None], ...] = (lambda cell: cell.gap, lambda cell: cell.ratio)
+    names = ("$τ_{\\mathrm{mem}} - τ_{\\mathrm{gen}}$", "$τ_{\\mathrm{mem}} / τ_{\\mathrm{gen}}$")
+    bounds = [abs(cell.gap.bound) for cell in comparison.cells if cell.gap is not None]
+    axes[0, 0].set_yscale("symlog", linthresh=max(min(bounds), max(bounds) / 1000))
+    axes[0, 1].set_yscale("log")
+    for ax, of, name, even in zip(axes[0], pick, names, (0.0, 1.0), strict=True):
+        for place, group in enumerate(comparison.groups):
+            found = [(cell.n, value) for cell in group.cells if (value := of(cell)) is not None]
+            shift, color = _dodge(place, len(comparison.groups)), colors[group.name]
+            _draw_estimates(ax, found, shift, color, "o", color, group.name if even else "")
+        ax.axhline(even, color=REFERENCE, lw=0.8, ls=":")
+        ax.set_ylabel(name + (f" ({CLOCKS[comparison.rules.clock]})" if not even else ""))
+        ax.margins(y=0.12)
+        n_axis(ax, (cell.n for cell in comparison.cells))
+    figure.legend(loc="outside lower center", ncols=min(len(comparison.groups), 4))
+    return figure
+
+
+@styled
+def phase_diagram(comparison: Comparison) -> "Figure | None":
+    """The phase of each cell over n and the number of parameters p; drawn where there are two or more p."""
+    points = comparison.phases
+    if len({point.num_parameters for point in points}) < 2:
+        return None
+    figure, axes = new_figure(1, 1, width=4.6, height=3.4)
+    ax = axes[0, 0]
+    for phase, (marker, color) in _PHASE_STYLES.items():
+        members = [point for point in points if point.phase is phase]
+        if members:
+            x, y = [point.n for point in members], [point.num_parameters for point in members]
+            ax.scatter(x, y, marker=marker, color=color, s=45, label=phase.value, zorder=2)
+    ax.set(yscale="log", ylabel="number of parameters p")
+    n_axis(ax, (point.n for point in points))
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def _draw_run(top: "Axes", bottom: "Axes", each: RunTimes, comparison: Comparison, color: object) -> None:
+    run, quality = each.run, comparison.quality
+    time = run.clock(comparison.rules.clock)
+    shown = time > 0
+    f_mem = run.column("f_mem")
+    top.plot(time[shown], f_mem[shown], "-o", ms=2, color=color)
+    if {"f_mem_low", "f_mem_high"} <= set(run.table.columns):
+        low, high = run.column("f_mem_low"), run.column("f_mem_high")
+        top.fill_between(time[shown], low[shown], high[shown], color=color, alpha=0.15, lw=0)
+    values = run.column(quality)
+    shown &= ~np.isnan(values)
+    bottom.plot(time[shown], values[shown], "-o", ms=2, color=color)
+    if f"{quality}_std" in run.table.columns:
+        factor = np.exp(2 * run.column(f"{quality}_std") / values)
+        bottom.fill_between(
+            time[shown], (values / factor)[shown], (values * factor)[shown], color=color, alpha=0.15, lw=0
+        )
+    if f"{quality}_train" in run.table.columns:
+        bottom.axhline(run.table[f"{quality}_train"].median(), color=color, lw=0.8, ls="--", alpha=0.6)
+
+
+def _draw_estimates(
+    ax: "Axes",
+    found: Sequence[tuple[int, Estimate]],
+    shift: float,
+    color: object,
+    marker: str,
+    fill: object,
+    label: str,
+) -> None:
+    """Points with intervals; an arrow up where an estimate is censored or its interval open."""
+    for n, each in found:
+        x, top = n * shift, each.last if math.isinf(each.high) else each.high
+        ax.plot([x, x], [max(each.low, 1e-12) if each.low >= 0 else each.low, top], color=color, lw=1, zorder=2)
+        if each.censored or math.isinf(each.high):
+            ax.annotate(
+                "",
+                (x, max(top, each.bound)),
+                xytext=(0, 12),
+                textcoords="offset points",
+                arrowprops={"arrowstyle": "<-", "color": color, "lw": 1},
+            )
+    ax.plot(
+        [n * shift for n, _ in found],
+        [each.bound for _, each in found],
+        marker,
+        ms=5,
+        color=color,
+        mfc=fill,
+        label=label or None,
+        zorder=3,
+    )
+
+
+def _dodge(place: int, count: int) -> float:
+    """Factor on n that keeps the error bars of the groups apart."""
+    return 1.05 ** (place - (count - 1) / 2)
+
+
+def _legend_of_n(figure: "Figure", colors: dict[int, Any]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color=color, marker="o", ms=3, label=f"n = {n}") for n, color in colors.items()]
+    figure.legend(handles=handles, loc="outside right upper")

@@ -1,0 +1,149 @@
+"""The comparison in words and numbers: rules, table, laws, ``comparison.csv`` and ``comparison.md``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from diffmem.analysis.comparison import Cell, Comparison
+from diffmem.analysis.estimate import Estimate
+from diffmem.analysis.runs import CLOCKS
+from diffmem.analysis.scaling import PowerLaw
+from diffmem.files import write_atomic, write_table
+
+HEADER = ("group", "n", "seeds", "τ_gen", "τ_mem", "τ_mem − τ_gen", "τ_mem/τ_gen", "τ_overfit")
+SYMBOLS = {"gen": "τ_gen", "mem": "τ_mem"}
+
+
+def table_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    """One row of text for each cell, under :data:`HEADER`."""
+    return [
+        (
+            cell.group,
+            str(cell.n),
+            str(len(cell.runs)),
+            *(_text(each) for each in (cell.times["gen"], cell.times["mem"], cell.gap, cell.ratio)),
+            _text(cell.times["overfit"]),
+        )
+        for cell in comparison.cells
+    ]
+
+
+def rule_lines(comparison: Comparison) -> list[str]:
+    """The rules by which every number of the table was read off."""
+    rules = comparison.rules
+    sizes = {len(cell.runs) for cell in comparison.cells}
+    lines = [
+        f"Times in {CLOCKS[rules.clock]}; groups by {', '.join(rules.by)}; intervals at {rules.confidence:.0%}.",
+        f"τ_gen: first evaluation with {comparison.quality} ≤ q and still so at the next one, log-interpolated.",
+        comparison.notes[0],
+        f"τ_mem: first evaluation with f_mem ≥ {rules.mem_level:g} and still so at the next one, log-interpolated; "
+        "another level moves it by about 2×.",
+        "τ_overfit: the evaluation with the lowest loss_test.",
+        "> x: not reached by the evaluations up to x, or an interval that reaches beyond them.",
+    ]
+    if 1 in sizes:
+        lines.append(
+            "One run in a cell: its interval holds the sampling of its evaluations and their spacing, not the spread "
+            "between runs."
+        )
+    for size in sorted(sizes - {1}):
+        lines.append(
+            f"{size} runs in a cell: geometric mean; the interval is for the mean over all seeds, from the spread of "
+            f"these {size} (Student t, {size - 1} degree{'s' * (size > 2)} of freedom) and the sampling of each."
+        )
+    return lines
+
+
+def law_lines(comparison: Comparison) -> list[str]:
+    """Exponents in n and the collapse of each group, or why there is none."""
+    lines = []
+    for group in comparison.groups:
+        for name, law in group.laws.items():
+            if isinstance(law, PowerLaw):
+                lines.append(f"{group.name}: {SYMBOLS[name]} ∝ n^α with α = {law}")
+            else:
+                lines.append(f"{group.name}: no exponent of {SYMBOLS[name]} ({law})")
+        lines.append(f"{group.name}: collapse of f_mem in τ/n^α: {group.collapse}")
+    return lines
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, padded so that it reads well in a terminal too."""
+    widths = [max(len(row[place]) for row in (header, *rows)) for place in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        return "| " + " | ".join(each.ljust(width) for each, width in zip(row, widths, strict=True)) + " |"
+
+    return "\n".join([line(header), line(["-" * width for width in widths]), *map(line, rows)])
+
+
+def console_text(comparison: Comparison) -> str:
+    """What the command prints."""
+    parts = [rule_lines(comparison), [""], [text_table(HEADER, table_rows(comparison))], [""], law_lines(comparison)]
+    notes = [f"Note: {note}" for note in comparison.notes[1:]]
+    return "\n".join(line for part in (*parts, notes) for line in part)
+
+
+def write_csv(comparison: Comparison, path: Path) -> None:
+    """``comparison.csv``, one row for each group and n: numbers, "> x" where censored, empty where refused."""
+    write_table(path, [csv_row(comparison, cell) for cell in comparison.cells])
+
+
+def csv_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
+    """One row of ``comparison.csv``."""
+    gen, mem, overfit = (cell.times[name] for name in ("gen", "mem", "overfit"))
+    rules = comparison.rules
+    return {
+        "group": cell.group,
+        "n": cell.n,
+        "seeds": len(cell.runs),
+        **_fields("tau_gen", gen),
+        **_fields("tau_mem", mem),
+        "gap": _number(cell.gap),
+        "ratio": _number(cell.ratio),
+        "censored": any(each is not None and each.censored for each in (gen, mem)),
+        **{key: value for key, value in _fields("gap", cell.gap).items() if key != "gap"},
+        **{key: value for key, value in _fields("ratio", cell.ratio).items() if key != "ratio"},
+        **_fields("tau_overfit", overfit),
+        "phase": next((p.phase.value for p in comparison.phases if (p.group, p.n) == (cell.group, cell.n)), None),
+        "clock": rules.clock,
+        "quality": comparison.quality,
+        "quality_level": comparison.quality_level,
+        "mem_level": rules.mem_level,
+        "confidence": rules.confidence,
+    }
+
+
+def write_markdown(comparison: Comparison, path: Path, figures: Sequence[Path] = ()) -> None:
+    """``comparison.md``: rules, table, laws, phases, notes and figures."""
+    sections = [
+        "# Comparison",
+        "\n".join(f"- {line}" for line in rule_lines(comparison)),
+        text_table(HEADER, table_rows(comparison)),
+        "## Growth with n",
+        "\n".join(f"- {line}" for line in law_lines(comparison)),
+    ]
+    if comparison.phases:
+        phases = [(p.group, str(p.n), str(p.num_parameters), p.phase.value) for p in comparison.phases]
+        sections += ["## Phases", text_table(("group", "n", "p", "phase"), phases)]
+    if comparison.notes[1:]:
+        sections += ["## Notes", "\n".join(f"- {note}" for note in comparison.notes[1:])]
+    if figures:
+        sections += ["## Figures", "\n\n".join(f"![{each.stem}]({each.name})" for each in figures)]
+    write_atomic(path, "\n\n".join(sections) + "\n")
+
+
+def _text(estimate: Estimate | None) -> str:
+    return "–" if estimate is None else str(estimate)
+
+
+def _number(estimate: Estimate | None) -> float | str | None:
+    if estimate is None:
+        return None
+    return f"> {estimate.last:.10g}" if estimate.censored else estimate.value
+
+
+def _fields(name: str, estimate: Estimate | None) -> dict[str, float | str | None]:
+    if estimate is None:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    high = f"> {estimate.last:.10g}" if estimate.high == float("inf") else estimate.high
+    return {name: _number(estimate), f"{name}_low": estimate.low, f"{name}_high": high}

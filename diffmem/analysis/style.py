@@ -1,0 +1,88 @@
+"""The look of the figures: one palette, one size of type, axes of powers of two for n."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Okabe and Ito's palette, which colour-blind readers can tell apart.
+GROUP_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+REFERENCE = "0.45"
+_RC: Any = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "lines.linewidth": 1.1,
+    "legend.frameon": False,
+    "mathtext.fontset": "dejavusans",
+}
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def styled(draw: Callable[P, T]) -> Callable[P, T]:
+    """Draw with the settings of this file, and leave matplotlib's own as they are."""
+
+    @wraps(draw)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        from matplotlib import rc_context
+
+        with rc_context(_RC):
+            return draw(*args, **kwargs)
+
+    return wrapped
+
+
+def new_figure(
+    rows: int, columns: int, width: float = 3.4, height: float = 2.5, **sharing: Any
+) -> tuple["Figure", Any]:
+    """A figure of ``rows`` × ``columns`` panels of ``width`` × ``height`` inches, and its axes (rows, columns)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **sharing)
+
+
+@styled
+def save(figure: "Figure", path: Path) -> Path:
+    """Write ``figure`` as PNG at 200 dots per inch."""
+    figure.savefig(path, dpi=200)
+    return path
+
+
+def colors_of_n(sizes: Iterable[int]) -> dict[int, Any]:
+    """A colour for each n, from dark to light as n grows."""
+    from matplotlib import colormaps
+
+    ordered = sorted(set(sizes))
+    return {n: colormaps["viridis"](0.9 * place / max(len(ordered) - 1, 1)) for place, n in enumerate(ordered)}
+
+
+def colors_of_groups(names: Sequence[str]) -> dict[str, str]:
+    """A colour for each group; they repeat after seven."""
+    return {name: GROUP_COLORS[place % len(GROUP_COLORS)] for place, name in enumerate(names)}
+
+
+def n_axis(ax: "Axes", sizes: Iterable[int]) -> None:
+    """A logarithmic n axis with a tick at each n there is."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    ordered = sorted(set(sizes))
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_locator(FixedLocator(ordered))
+    ax.xaxis.set_major_formatter(FixedFormatter([str(n) for n in ordered]))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlim(ordered[0] / 1.4, ordered[-1] * 1.4)
+    ax.set_xlabel("number of training images n")

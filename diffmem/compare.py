@@ -1,0 +1,133 @@
+"""Compare runs: ``python -m diffmem.compare RUN_OR_ROOT … [--by optimizer] [--out DIR]``.
+
+Prints τ_gen, τ_mem, their gap and ratio for every group and n, and writes ``comparison.csv``, ``comparison.md`` and
+figures. Runs are read from folders, or from W&B as ``wandb:ENTITY/PROJECT``; ``--wandb`` is where to upload to.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from diffmem.errors import EXIT_CONFIG, EXIT_DONE, ConfigError, UserError
+
+WANDB_SOURCE = "wandb:"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends a mistake on the command line in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_CONFIG, f"error: {message}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; the levels are options because the times move with them."""
+    parser = _Parser(prog="python -m diffmem.compare", description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="RUN_OR_ROOT",
+        help=f"folders with evaluations.csv in or below them, or {WANDB_SOURCE}ENTITY/PROJECT to read from W&B",
+    )
+    parser.add_argument("--by", default="optimizer", metavar="COLUMN[,COLUMN]", help="groups; default %(default)s")
+    parser.add_argument("--out", type=Path, default=Path("comparison"), metavar="DIR", help="default ./%(default)s")
+    parser.add_argument("--clock", choices=("updates", "images", "epochs", "lr"), default="updates")
+    parser.add_argument("--quality", metavar="COLUMN", help="default fid, or the one frechet_<features>")
+    parser.add_argument(
+        "--quality-level",
+        type=float,
+        metavar="Q",
+        help="level of τ_gen; default twice the largest of the runs' lowest qualities",
+    )
+    parser.add_argument(
+        "--mem-level", type=float, default=0.01, metavar="C", help="level of τ_mem; default %(default)s"
+    )
+    parser.add_argument("--confidence", type=float, default=0.95, metavar="P", help="default %(default)s")
+    parser.add_argument("--draws", type=int, default=1000, metavar="B", help="bootstrap draws; default %(default)s")
+    parser.add_argument(
+        "--wandb",
+        metavar="ENTITY/PROJECT",
+        help="upload the runs read from folders, the comparison and a report there (offline with WANDB_MODE=offline)",
+    )
+    return parser
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Read, compare, print and write.
+
+    Raises:
+        UserError: With the exit code of the program.
+    """
+    options = parser().parse_args(arguments)
+    _check(options)
+
+    from diffmem.analysis.comparison import Rules, compare
+    from diffmem.analysis.report import console_text, write_csv, write_markdown
+    from diffmem.analysis.runs import read_runs
+
+    folders = [source for source in options.sources if not source.startswith(WANDB_SOURCE)]
+    runs = read_runs(folders)
+    for source in options.sources:
+        if source.startswith(WANDB_SOURCE):
+            from diffmem.analysis.wandb import read_project
+
+            runs += read_project(source.removeprefix(WANDB_SOURCE))
+    comparison = compare(
+        runs,
+        Rules(
+            by=tuple(options.by.split(",")),
+            clock=options.clock,
+            quality=options.quality,
+            quality_level=options.quality_level,
+            mem_level=options.mem_level,
+            confidence=options.confidence,
+            num_draws=options.draws,
+        ),
+    )
+    print(console_text(comparison))
+
+    from diffmem.analysis.figures import write_figures
+
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        write_csv(comparison, options.out / "comparison.csv")
+        figures = write_figures(comparison, options.out)
+        write_markdown(comparison, options.out / "comparison.md", figures)
+    except OSError as error:
+        raise ConfigError(
+            "--out", got=f"{options.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"
+        ) from error
+    print(f"\nWritten to {options.out}: comparison.csv, comparison.md, {', '.join(each.name for each in figures)}")
+    if options.wandb:
+        from diffmem.analysis.wandb import upload
+
+        print(upload(comparison, options.wandb, options.out, figures))
+
+
+def main() -> int:
+    """Exit code of the program."""
+    try:
+        run()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return EXIT_DONE
+
+
+def _check(options: argparse.Namespace) -> None:
+    if not 0 < options.confidence < 1:
+        raise ConfigError(
+            "--confidence", got=options.confidence, expected="a number in (0, 1)", remedy="e.g. --confidence 0.95"
+        )
+    if options.draws < 100:
+        raise ConfigError("--draws", got=options.draws, expected="at least 100", remedy="e.g. --draws 1000")
+    targets = [source.removeprefix(WANDB_SOURCE) for source in options.sources if source.startswith(WANDB_SOURCE)]
+    for target in [*targets, *([options.wandb] if options.wandb else [])]:
+        if target.count("/") != 1 or not all(target.split("/")):
+            raise ConfigError("W&B project", got=repr(target), expected="ENTITY/PROJECT", remedy="name both")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
