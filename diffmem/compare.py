@@ -103,7 +103,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     if options.wandb:
         from diffmem.analysis.wandb import upload
 
-        print(upload(comparison, options.wandb, options.out, figures))
+        print("\n".join(upload(comparison, options.wandb, options.out, figures)))
 
 
 def main() -> int:

@@ -110,7 +110,7 @@ def _refuse_repeated_runs(runs: Sequence[Run]) -> None:
 
 def _differing_keys(a: Run, b: Run) -> list[str]:
     """Keys of the two ``config.yaml`` that make their settings differ, with both values; [] without these files."""
-    configs = [_config(run) for run in (a, b)]
+    configs = [run.config() for run in (a, b)]
     if not all(configs):
         return []
     flat = [_flatten(config) for config in configs]
@@ -131,20 +131,6 @@ def _matters(key: str) -> bool:
         return RunIdentity(config).setting
 
     return setting("a") != setting("b")
-
-
-def _config(run: Run) -> Mapping[str, Any]:
-    if run.folder is None or not (path := run.folder / "config.yaml").is_file():
-        return {}
-    import yaml
-
-    try:
-        config = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise DataError(
-            str(path), got=" ".join(str(error).split()), expected="a YAML file", remedy="mend or delete it"
-        ) from error
-    return config if isinstance(config, dict) else {}
 
 
 def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -10,6 +10,15 @@ from diffmem.analysis.scaling import PowerLaw
 from diffmem.files import write_atomic, write_table
 
 HEADER = ("group", "n", "seeds", "τ_gen", "τ_mem", "τ_mem − τ_gen", "τ_mem/τ_gen", "τ_overfit")
+CAPTIONS = {
+    "curves": "f_mem and quality against time, a line per run; step 0 has no place on the logarithmic axis. Bands: 95% "
+    "of f_mem, 2 standard errors of the quality. Dotted: the levels of τ_mem and τ_gen. Dashed: the quality of the "
+    "training subset itself.",
+    "collapse": "f_mem against τ and against τ/n^α at the best α; runs that memorize.",
+    "timescales": "τ_gen and τ_mem against n with their laws; an arrow where a time was not reached.",
+    "gap": "The window between τ_gen and τ_mem; an arrow where τ_mem was not reached.",
+    "phase": "What keeps each model from copying, over n and the number of parameters.",
+}
 SYMBOLS = {"gen": "τ_gen", "mem": "τ_mem"}
 
 
@@ -128,7 +137,8 @@ def write_markdown(comparison: Comparison, path: Path, figures: Sequence[Path] =
     if comparison.notes[1:]:
         sections += ["## Notes", "\n".join(f"- {note}" for note in comparison.notes[1:])]
     if figures:
-        sections += ["## Figures", "\n\n".join(f"![{each.stem}]({each.name})" for each in figures)]
+        shown = (f"![{each.stem}]({each.name})\n\n{CAPTIONS[each.stem]}" for each in figures)
+        sections += ["## Figures", "\n\n".join(shown)]
     write_atomic(path, "\n\n".join(sections) + "\n")
 
 

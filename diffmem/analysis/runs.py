@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,6 +69,23 @@ class Run:
                 remedy="choose another --clock",
             )
         return self.column("step") * float(self.identity["lr"]) if clock == "lr" else self.column(name)
+
+    def config(self) -> Mapping[str, Any]:
+        """The run's ``config.yaml``; {} where there is none.
+
+        Raises:
+            DataError: The file is not YAML.
+        """
+        if self.folder is None or not (path := self.folder / "config.yaml").is_file():
+            return {}
+        import yaml
+
+        try:
+            config = yaml.safe_load(path.read_text())
+        except (OSError, yaml.YAMLError) as error:
+            got = " ".join(str(error).split())
+            raise DataError(str(path), got=got, expected="a YAML file", remedy="mend or delete it") from error
+        return config if isinstance(config, dict) else {}
 
     @property
     def num_samples(self) -> int | None:
