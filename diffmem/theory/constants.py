@@ -87,7 +87,7 @@ def _constants(t: float, sigma_x: float, activation: str | Activation, kinks: tu
     def sigma(x: Array) -> Array:
         return function(torch.from_numpy(x)).numpy()
 
-    u, weight = _gaussian_rule(np.sort(np.array(kinks) / gamma)[None])
+    u, weight = gaussian_rule(np.sort(np.array(kinks) / gamma)[None])
     values = sigma(gamma * u)
     mean, mu1, norm2 = (float((weight * moment).sum()) for moment in (values, values * u, values**2))
     if not abs(mean) <= 1e-9 * max(1.0, math.sqrt(norm2)):
@@ -97,8 +97,8 @@ def _constants(t: float, sigma_x: float, activation: str | Activation, kinks: tu
     # E[h(u, v) h(u, w)] = E_u g(u)² with g(u) = E_v h(u, v): smooth, but on the scale noise/signal around a kink.
     centers = np.array(kinks) / signal
     reach = np.array([-8.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0]) * noise / signal
-    outer, outer_weight = _gaussian_rule(np.sort((centers[:, None] + reach).ravel())[None])
-    inner, inner_weight = _gaussian_rule(np.sort((np.array(kinks) - signal * outer.T) / noise, axis=1))
+    outer, outer_weight = gaussian_rule(np.sort((centers[:, None] + reach).ravel())[None])
+    inner, inner_weight = gaussian_rule(np.sort((np.array(kinks) - signal * outer.T) / noise, axis=1))
     smoothed = (inner_weight * sigma(signal * outer.T + noise * inner)).sum(axis=1)
     correlation = float((outer_weight[0] * smoothed**2).sum())
 
@@ -109,7 +109,7 @@ def _constants(t: float, sigma_x: float, activation: str | Activation, kinks: tu
     )  # fmt: skip
 
 
-def _gaussian_rule(breaks: Array) -> tuple[Array, Array]:
+def gaussian_rule(breaks: Array) -> tuple[Array, Array]:
     """Nodes and weights (R, N) of E f(u), u ~ N(0, 1), for f smooth between the ascending ``breaks`` (R, K)."""
     ends = np.full((len(breaks), 1), _CUTOFF)
     edges = np.concatenate([-ends, np.clip(breaks, -_CUTOFF, _CUTOFF), ends], axis=1)

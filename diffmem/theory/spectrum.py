@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffmem.errors import ConfigError
 from diffmem.networks.random_features import Activation
-from diffmem.theory.constants import activation_constants, noise_variance
+from diffmem.theory.constants import noise_variance
 from diffmem.theory.saddle_point import Population, Real, SaddlePoint, SaddlePointError, saddle_point
 
 _DENSITY_FLOOR = 1e-9  # Im z of the density, extrapolated from there to the real axis
@@ -100,13 +100,11 @@ def memorization_time(psi_p: float, psi_n: float, t: float, activation: str | Ac
     """The paper's τ_mem = psi_p/(Δ_t λ_min), λ_min the left edge of ρ₁ in Theorem 3.2 (unit-variance data).
 
     Raises:
-        ConfigError: A parameter is out of range, or psi_p = psi_n, where the edge is 0.
+        ConfigError: A parameter is out of range.
     """
-    if psi_p == psi_n:
-        raise ConfigError("psi_n", got=psi_n, expected="another value than psi_p", remedy="change psi_n")
-    constants = activation_constants(t, 1.0, activation)
-    edge = constants.s2 + constants.v2 * (1 - math.sqrt(psi_p / psi_n)) ** 2
-    return psi_p / (constants.delta * edge)
+    equations = saddle_point(psi_p, psi_n, t, activation=activation)
+    edge = equations.s2 + equations.v2 * (1 - math.sqrt(psi_p / psi_n)) ** 2
+    return psi_p / (noise_variance(t) * edge)
 
 
 def third_bulk_center(psi_p: float, psi_n: float, t: float, activation: str | Activation = "tanh") -> float:

@@ -1,0 +1,214 @@
+"""``python -m diffmem.theory``: the random-feature theory as tables, CSV files and figures."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from diffmem.errors import EXIT_CONFIG, EXIT_DONE, UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from diffmem.theory.studies import Setting
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argument errors in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_CONFIG, f"{self.prog}: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one study; the exit code is 0, or 2 for a bad value."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"--out: {error}", file=sys.stderr)
+        return EXIT_CONFIG
+    try:
+        arguments.study(arguments)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    print(f"written to {arguments.out}")
+    return EXIT_DONE
+
+
+def _spectrum(arguments: argparse.Namespace) -> None:
+    import pandas as pd
+
+    from diffmem.theory import figures, studies
+
+    panels, bulks, curves, eigenvalues = [], [], [], []
+    for population in arguments.population:
+        found = studies.spectrum(_setting(arguments), arguments.psi_n, population, arguments.simulation == "exact")
+        label = ",".join(f"{value:g}:{weight:g}" for value, weight in population)
+        panels.append((population, *found))
+        curve, table, simulated = found
+        curves.append(curve.assign(population=label))
+        bulks.append(table.assign(population=label))
+        eigenvalues.append(pd.DataFrame({"eigenvalue": simulated, "population": label}))
+    table = pd.concat(bulks, ignore_index=True)
+    _write(arguments.out, spectrum=pd.concat(curves), bulks=table, eigenvalues=pd.concat(eigenvalues))
+    _show(table)
+    figures.spectrum(panels, _setting(arguments), arguments.psi_n, arguments.out / "spectrum.png")
+
+
+def _dynamics(arguments: argparse.Namespace) -> None:
+    import numpy as np
+
+    from diffmem.theory import figures, studies
+
+    times = np.geomspace(arguments.tau_min, arguments.tau_max, 241)
+    curves, summary = studies.dynamics(_setting(arguments), arguments.psi_n, times, arguments.step)
+    _write(arguments.out, dynamics=curves, dynamics_summary=summary)
+    _show(summary)
+    if len(summary) > 1:
+        print(f"min E_score ∝ ψ_n^{studies.score_exponent(summary):.3f} (paper: −0.59)")
+    figures.dynamics(curves, summary, _setting(arguments), arguments.out / "dynamics.png")
+
+
+def _phase(arguments: argparse.Namespace) -> None:
+    from diffmem.theory import figures, studies
+
+    table = studies.phase(_setting(arguments), arguments.psi_p_grid, arguments.psi_n_grid, arguments.tau)
+    _write(arguments.out, phase=table)
+    for tau, group in table.groupby("tau"):
+        print(f"L_gen at τ = {tau:g} (rows ψ_p, columns ψ_n)")
+        _show(group.pivot(index="psi_p", columns="psi_n", values="generalization_loss").reset_index())
+    figures.phase(table, _setting(arguments), arguments.out / "phase.png")
+
+
+def _times(arguments: argparse.Namespace) -> None:
+    import dataclasses
+
+    import pandas as pd
+
+    from diffmem.theory import figures, studies
+
+    setting = _setting(arguments)
+    predicted = studies.predicted_times(setting, arguments.psi_n)
+    measured = []
+    for dim in arguments.dims:
+        for seed in range(setting.seed, setting.seed + arguments.seeds):
+            run = dataclasses.replace(setting, dim=dim, seed=seed)
+            measured.append(studies.measured_times(run, arguments.psi_n))
+            _write(arguments.out, times_measured=pd.concat(measured))
+    summary = studies.summarize_times(pd.concat(measured), predicted)
+    _write(arguments.out, times=summary)
+    _show(predicted)
+    names = ["tau_best", "tau_onset", "tau_half"]
+    spread = [f"{name}_{end}" for name in names for end in ("low", "high")]
+    _show(summary[["dim", "psi_n", "seeds", *sorted(names + spread), "half_over_paper", "half_over_third"]])
+    figures.times(summary, setting, arguments.out / "times.png")
+
+
+def _setting(arguments: argparse.Namespace) -> "Setting":
+    from diffmem.theory.studies import Setting
+
+    return Setting(getattr(arguments, "psi_p", 1.0), arguments.t, getattr(arguments, "dim", 1),
+                   arguments.activation, arguments.seed)  # fmt: skip
+
+
+def _write(out: Path, **tables: "pd.DataFrame") -> None:
+    for name, table in tables.items():
+        table.to_csv(out / f"{name}.csv", index=False)
+
+
+def _show(table: "pd.DataFrame") -> None:
+    """A rich table in a terminal, aligned text elsewhere."""
+    cells = table.map(lambda value: f"{value:.4g}" if isinstance(value, float) else str(value))
+    if not sys.stdout.isatty():
+        print(cells.to_string(index=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(*map(str, cells.columns))
+    for row in cells.itertuples(index=False):
+        shown.add_row(*row)
+    Console().print(shown)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {text}, expected a number above 0")
+    return value
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"got {text}, expected a whole number of at least 1")
+    return value
+
+
+def _population(text: str) -> tuple[tuple[float, float], ...]:
+    try:
+        pairs = tuple((float(value), float(weight)) for value, weight in (pair.split(":") for pair in text.split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text}, expected EIGENVALUE:WEIGHT,… such as 0.5:0.5,1.5:0.5") from None
+    return pairs
+
+
+_positive.__name__, _whole.__name__ = "number", "whole number"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m diffmem.theory", description=__doc__)
+    studies = parser.add_subparsers(required=True, metavar="STUDY")
+    tau_help = "in the paper's time τ = kη/d² for update k of size η"
+
+    def study(name: str, run: Callable[[argparse.Namespace], None], t: float, help: str) -> argparse.ArgumentParser:
+        added = studies.add_parser(name, help=help, description=help,
+                                   formatter_class=argparse.ArgumentDefaultsHelpFormatter)  # fmt: skip
+        added.set_defaults(study=run)
+        added.add_argument("--out", type=Path, required=True, help="folder of the CSV and PNG files")
+        added.add_argument("--t", type=_positive, default=t, help="diffusion time")
+        added.add_argument("--activation", choices=("tanh", "erf", "relu"), default="tanh",
+                           help="relu is ReLU less its mean")  # fmt: skip
+        added.add_argument("--seed", type=int, default=0, help="of W and of the images")
+        return added
+
+    spectrum = study("spectrum", _spectrum, 0.01, "density and bulks of U over a simulated histogram (figure 4)")
+    spectrum.add_argument("--psi-p", type=_positive, default=64.0, help="p/d")
+    spectrum.add_argument("--psi-n", type=_positive, default=8.0, help="n/d")
+    spectrum.add_argument("--dim", type=_whole, default=100, help="d of the simulation")
+    spectrum.add_argument("--population", type=_population, nargs="+", metavar="EIGENVALUE:WEIGHT,…",
+                          default=[((1.0, 1.0),), ((0.5, 0.5), (1.5, 0.5))],
+                          help="eigenvalues of Σ, a panel each")  # fmt: skip
+    spectrum.add_argument("--simulation", choices=("equivalent", "exact"), default="equivalent",
+                          help="eigenvalues of the Gaussian equivalent, or of U itself in O(p³)")  # fmt: skip
+
+    dynamics = study("dynamics", _dynamics, 0.1, "E_score, L_train and L_test against τ (figure 5 A and B)")
+    dynamics.add_argument("--psi-p", type=_positive, default=64.0, help="p/d")
+    dynamics.add_argument("--psi-n", type=_positive, nargs="+", default=[4.0, 8.0, 16.0, 32.0], help="n/d")
+    dynamics.add_argument("--dim", type=_whole, default=100, help="d")
+    dynamics.add_argument("--tau-min", type=_positive, default=1e-1, help=f"first τ, {tau_help}")
+    dynamics.add_argument("--tau-max", type=_positive, default=1e6, help="last τ")
+    dynamics.add_argument("--step", type=_positive, default=None,
+                          help="gradient descent of this τ per update, η/d², for gradient flow")  # fmt: skip
+
+    phase = study("phase", _phase, 0.1, "L_gen over (ψ_n, ψ_p) at fixed τ (figure 5 C)")
+    phase.add_argument("--psi-p-grid", type=_positive, nargs="+", default=[1, 2, 4, 8, 16, 32, 64], help="p/d")
+    phase.add_argument("--psi-n-grid", type=_positive, nargs="+", default=[1, 2, 4, 8, 16, 32, 64], help="n/d")
+    phase.add_argument("--dim", type=_whole, default=50, help="d")
+    phase.add_argument("--tau", type=_positive, nargs="+", default=[1e3, 1e4], help=f"a panel each, {tau_help}")
+
+    times = study("times", _times, 0.1, "predicted τ_gen and τ_mem of each bulk against measured times")
+    times.add_argument("--psi-p", type=_positive, default=64.0, help="p/d")
+    times.add_argument("--psi-n", type=_positive, nargs="+", default=[4.0, 8.0, 16.0, 32.0], help="n/d")
+    times.add_argument(
+        "--dims", type=_whole, nargs="+", default=[100, 200], help="d; p = ψ_p·d costs memory 30 p² bytes"
+    )
+    times.add_argument("--seeds", type=_whole, default=3, help="independent W and images, counted up from --seed")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,209 @@
+"""Figures of the random-feature theory, laid out like figures 4 and 5 of arXiv 2505.17638."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from diffmem.theory.saddle_point import Population
+from diffmem.theory.studies import Setting
+
+Panel = tuple[Population, pd.DataFrame, pd.DataFrame, NDArray[np.float64]]
+
+_STYLE: Any = {
+    "font.size": 10,
+    "axes.titlesize": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "savefig.dpi": 160,
+    "mathtext.fontset": "dejavusans",
+}
+_BULK_COLORS = {"δ": "#777777", "ρ₃": "#c0392b", "ρ₁": "#e08e0b", "ρ₂": "#2a6f97"}
+_TEX = {"ρ₁": r"$\rho_1$", "ρ₂": r"$\rho_2$", "ρ₃": r"$\rho_3$", "δ": r"$\delta(\lambda - s_t^2)$"}
+
+
+@contextmanager
+def _canvas(path: Path, rows: int, columns: int, size: tuple[float, float]) -> Iterator[NDArray[np.object_]]:
+    """Axes (rows, columns) of a figure that is written to ``path`` at the end."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure.subplots(rows, columns, squeeze=False)
+        figure.savefig(path)
+
+
+def spectrum(panels: Sequence[Panel], setting: Setting, psi_n: float, path: Path) -> None:
+    """Figure 4: ρ(λ) over the simulated eigenvalues, one panel a population, with an inset near zero."""
+    with _canvas(path, 1, len(panels), (6.2 * len(panels), 4.6)) as grid:
+        for axes, (population, curve, bulks, simulated) in zip(grid[0], panels, strict=True):
+            _density(axes, curve, bulks, simulated, np.linspace(0, 1.08 * bulks["high"].max(), 110))
+            axes.set(xlim=(0, 1.08 * bulks["high"].max()), ylim=(2e-5, 3e3))
+            law = " + ".join(rf"{weight:g}\,\delta(\lambda - {value:g})" for value, weight in population)
+            axes.set_title(rf"$\rho_\Sigma = {law.replace('1' + chr(92) + ',', '')}$")
+            axes.legend(loc="upper left", bbox_to_anchor=(0.05, 0.36), ncols=1)
+            small = bulks[~bulks["bulk"].str.contains("ρ₂")]
+            if len(small):
+                inset = axes.inset_axes((0.33, 0.5, 0.65, 0.47))
+                low, high = small["low"].min() / 1.5, 1.5 * small["high"].max()
+                _density(inset, curve, bulks, simulated, np.geomspace(low, high, 90))
+                inset.set(xscale="log", xlim=(low, high), ylim=(3e-2, 2e3))
+                inset.set_title(r"near zero, log $\lambda$", fontsize=8.5)
+                inset.tick_params(labelsize=8)
+        grid[0, 0].figure.suptitle(
+            rf"Spectrum of $U$: $\psi_p = {setting.psi_p:g}$, $\psi_n = {psi_n:g}$, $t = {setting.t:g}$, "
+            rf"$d = {setting.dim}$, {setting.activation}"
+        )
+
+
+def _density(
+    axes: Axes, curve: pd.DataFrame, bulks: pd.DataFrame, simulated: NDArray[np.float64], bins: NDArray[np.float64]
+) -> None:
+    counts, edges = np.histogram(simulated, bins)
+    axes.stairs(counts / (len(simulated) * np.diff(edges)), edges, fill=True, color="#c9d3dc", label="simulation")
+    named = set()
+    for row in bulks.itertuples():
+        names = str(row.bulk).split("+")
+        color = _BULK_COLORS[names[0]]
+        text = " + ".join(_TEX[name] for name in names)
+        label = None if text in named else text
+        if row.high == row.low:
+            axes.axvline(row.low, color=color, lw=1.3, ls=(0, (4, 2)), label=label)
+        else:
+            part = curve[(curve["lambda"] >= row.low) & (curve["lambda"] <= row.high) & (curve["density"] > 0)]
+            axes.plot(part["lambda"], part["density"], color=color, lw=1.8, label=label)
+        named.add(text)
+    axes.set(yscale="log", xlabel=r"eigenvalue $\lambda$", ylabel=r"density $\rho(\lambda)$")
+
+
+def dynamics(curves: pd.DataFrame, summary: pd.DataFrame, setting: Setting, path: Path) -> None:
+    """Figure 5 A and B: E_score, then L_train and L_test against τ, with insets in τ/τ_mem."""
+    colors = dict(zip(summary["psi_n"], mpl.colormaps["viridis"](np.linspace(0.08, 0.85, len(summary))), strict=True))
+    with _canvas(path, 1, 2, (12.4, 4.8)) as grid:
+        left, right = grid[0]
+        rescaled = left.inset_axes((0.13, 0.08, 0.36, 0.34)), right.inset_axes((0.09, 0.08, 0.36, 0.36))
+        for psi_n, group in curves.groupby("psi_n"):
+            color = colors[psi_n]
+            label = rf"$\psi_n = {psi_n:g}$"
+            gap = group["loss_test"] - group["loss_train"]
+            left.plot(group["tau"], group["score_error"], color=color, label=label)
+            right.plot(group["tau"], group["loss_test"], color=color, label=label)
+            right.plot(group["tau"], group["loss_train"], color=color, ls=(0, (4, 2)))
+            rescaled[0].plot(group["tau_over_tau_mem"], group["score_error"], color=color, lw=1)
+            rescaled[1].plot(group["tau_over_tau_mem"], gap, color=color, lw=1)
+        for row in summary.itertuples():
+            for axes in (left, right):
+                axes.axvline(row.tau_mem_paper, color=colors[row.psi_n], lw=0.8, ls=":")
+        left.plot(summary["tau_best"], summary["score_error_best"], "o", color="black", ms=4, zorder=5, label="minimum")
+        left.set(yscale="log", ylabel=r"$\mathcal{E}_{\rm score}$", title="A   distance to the population score")
+        right.set(ylabel=r"$\mathcal{L}_{\rm test}$, $\mathcal{L}_{\rm train}$", title="B   losses")
+        right.plot([], [], color="black", label=r"$\mathcal{L}_{\rm test}$")
+        right.plot([], [], color="black", ls=(0, (4, 2)), label=r"$\mathcal{L}_{\rm train}$")
+        for axes, inset, name in zip(
+            grid[0], rescaled, (r"$\mathcal{E}_{\rm score}$", r"$\mathcal{L}_{\rm gen}$"), strict=True
+        ):
+            axes.set(xscale="log", xlabel=r"training time $\tau = k\eta/d^2$")
+            axes.plot([], [], color="gray", lw=0.8, ls=":", label=r"$\tau_{\rm mem}$ of the paper")
+            axes.legend(loc="upper left")
+            inset.set(xscale="log", yscale="log")
+            inset.set_title(rf"{name} against $\tau/\tau_{{\rm mem}}$", fontsize=8.5)
+            inset.tick_params(labelsize=7.5)
+            inset.axvline(1, color="gray", lw=0.8, ls=":")
+        rescaled[1].set_ylim(bottom=1e-4)
+        left.figure.suptitle(
+            rf"$\psi_p = {setting.psi_p:g}$, $t = {setting.t:g}$, $d = {setting.dim}$, {setting.activation}"
+        )
+
+
+def phase(table: pd.DataFrame, setting: Setting, path: Path) -> None:
+    """Figure 5 C: heat maps of L_gen over (ψ_n, ψ_p), one a τ, on one colour scale."""
+    times = sorted(table["tau"].unique())
+    highest = table["generalization_loss"].max()
+    with _canvas(path, 1, len(times), (5.0 * len(times) + 0.8, 4.6)) as grid:
+        for axes, tau in zip(grid[0], times, strict=True):
+            cells = table[table["tau"] == tau].pivot(index="psi_p", columns="psi_n", values="generalization_loss")
+            mesh = axes.pcolormesh(_cell_edges(cells.columns), _cell_edges(cells.index), cells,
+                                   norm=LogNorm(highest / 1e3, highest), cmap="magma_r", rasterized=True)  # fmt: skip
+            both = [max(cells.columns.min(), cells.index.min()), min(cells.columns.max(), cells.index.max())]
+            axes.plot(both, both, color="black", lw=1, ls=":", label=r"$\psi_p = \psi_n$")
+            axes.set(xscale="log", yscale="log", xlabel=r"$\psi_n = n/d$", ylabel=r"$\psi_p = p/d$")
+            axes.set_title(rf"$\tau = {tau:g}$")
+            axes.grid(False)
+            axes.legend(loc="lower right")
+        bar = grid[0, 0].figure.colorbar(mesh, ax=list(grid[0]), extend="min")
+        bar.set_label(r"$\mathcal{L}_{\rm gen} = \mathcal{L}_{\rm test} - \mathcal{L}_{\rm train}$")
+        grid[0, 0].figure.suptitle(rf"$t = {setting.t:g}$, $d = {setting.dim}$, {setting.activation}")
+
+
+def _cell_edges(centers: "pd.Index[float]") -> NDArray[np.float64]:
+    logs = np.log(np.asarray(centers, dtype=float))
+    if len(logs) == 1:
+        return np.exp(logs + np.array([-0.35, 0.35]))
+    middle = (logs[1:] + logs[:-1]) / 2
+    return np.exp(np.concatenate([[2 * logs[0] - middle[0]], middle, [2 * logs[-1] - middle[-1]]]))
+
+
+def times(summary: pd.DataFrame, setting: Setting, path: Path) -> None:
+    """Measured times with their intervals over the bands that the bulks predict, against ψ_n."""
+    first = summary.drop_duplicates("psi_n")
+    with _canvas(path, 1, 2, (12.4, 4.8)) as grid:
+        left, right = grid[0]
+        for name, key in (("ρ₃", "rho3"), ("ρ₁", "rho1"), ("ρ₂", "rho2")):
+            left.fill_between(first["psi_n"], first[f"tau_{key}_first"], first[f"tau_{key}_last"], alpha=0.18, lw=0,
+                              color=_BULK_COLORS[name], label=rf"$\psi_p/(\Delta_t\lambda)$, $\lambda$ in {_TEX[name]}")  # fmt: skip
+        left.plot(
+            first["psi_n"],
+            first["tau_mem_paper"],
+            color=_BULK_COLORS["ρ₁"],
+            ls="--",
+            label=r"$\tau_{\rm mem}$ of the paper",
+        )
+        left.plot(
+            first["psi_n"], first["tau_third"], color=_BULK_COLORS["ρ₃"], ls="--", label=r"$\psi_p/(\Delta_t\lambda_3)$"
+        )
+        marks = {"tau_half": ("o", r"half of the final $\mathcal{L}_{\rm gen}$"), "tau_onset": ("^", r"10% of it"),
+                 "tau_best": ("s", r"least $\mathcal{E}_{\rm score}$")}  # fmt: skip
+        dims = sorted(summary["dim"].unique())
+        for j, (dim, group) in enumerate(summary.groupby("dim")):
+            place = group["psi_n"] * 1.04 ** (j - (len(dims) - 1) / 2)
+            fill = "black" if j == 0 else "white"
+            for name, (mark, label) in marks.items():
+                left.errorbar(place, group[name], _bars(group, name), fmt=mark, color="black", mfc=fill, ms=5, capsize=2,
+                              label=f"{label}, d = {dim}")  # fmt: skip
+            for key, divisor, label in (("ρ₁", "tau_mem_paper", r"$\tau_{\rm mem}$ of the paper"),
+                                        ("ρ₃", "tau_third", r"$\psi_p/(\Delta_t\lambda_3)$")):  # fmt: skip
+                color = _BULK_COLORS[key]
+                right.errorbar(place, group["tau_half"] / group[divisor], _bars(group, "tau_half") / group[divisor].to_numpy(),
+                               fmt="o-", color=color, mfc=color if j == 0 else "white", ms=5, capsize=2, lw=1,
+                               label=f"over {label}, d = {dim}")  # fmt: skip
+        right.axhline(1, color="gray", lw=0.8, ls=":")
+        left.set(yscale="log", ylabel=r"training time $\tau$", title="measured times over the bulks' bands")
+        right.set(
+            ylabel=r"$\tau_{1/2}$ / predicted", yscale="log", title=r"time of half the final $\mathcal{L}_{\rm gen}$"
+        )
+        for axes in (left, right):
+            axes.set(xscale="log", xlabel=r"$\psi_n = n/d$")
+            axes.set_xticks(first["psi_n"], [f"{value:g}" for value in first["psi_n"]], minor=False)
+            axes.minorticks_off()
+        left.legend(fontsize=7.5, loc="center left", bbox_to_anchor=(1, 0.5))
+        right.legend(loc="best")
+        left.figure.suptitle(
+            rf"$\psi_p = {setting.psi_p:g}$, $t = {setting.t:g}$, {setting.activation}; bars: 95% over seeds"
+        )
+
+
+def _bars(group: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    return np.stack([group[name] - group[f"{name}_low"], group[f"{name}_high"] - group[name]])
