@@ -70,16 +70,16 @@ def _refuse_mixed_settings(label: str, runs: Sequence[Run]) -> None:
     def settings(run: Run) -> dict[str, object]:
         return {name: run.identity[name] for name in columns if name in run.identity}
 
-    first = runs[0]
-    other = next((run for run in runs if settings(run) != settings(first)), None)
-    if other is None:
+    others = [run for run in runs if settings(run) != settings(runs[0])]
+    if not others:
         return
-    keys = _differing_keys(first, other) if with_setting else []
-    if not keys:
-        compared = [name for name in IDENTITY if name not in FREE]
-        keys = [
+    alike = [run for run in runs if settings(run) == settings(runs[0])]
+    first, other = (next((run for run in members if run.config()), members[0]) for members in (alike, others))
+    keys = _differing_keys(first, other)
+    for names in ([name for name in IDENTITY if name not in (*FREE, "setting")], ["setting"]):
+        keys = keys or [
             f"{name} {first.identity.get(name, 'missing')} and {other.identity.get(name, 'missing')}"
-            for name in compared
+            for name in names
             if first.identity.get(name) != other.identity.get(name)
         ]
     more = f" and {len(keys) - _MAX_SHOWN} more" if len(keys) > _MAX_SHOWN else ""

@@ -1,6 +1,7 @@
 """Runs side by side: grouped, checked to be comparable, and reduced to one row per group and n."""
 
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,10 @@ from diffmem.analysis.runs import Run, quality_column
 from diffmem.analysis.scaling import PowerLaw, fit_exponent
 from diffmem.errors import ConfigError, DataError
 
+Notes = defaultdict[str, list[str]]
+
 TIMES = ("gen", "mem", "overfit")
+_MAX_NAMES = 3
 _STILL_FALLING = 1.2  # a quality that lost more than this factor over the last half of a run has not levelled off
 
 
@@ -105,7 +109,7 @@ def compare(runs: Sequence[Run], rules: Rules = Rules()) -> Comparison:
     refuse_different_measurements(runs)
     grouped = group_runs(runs, rules.by)
     level, level_note = _quality_level(runs, quality, rules.quality_level)
-    notes = [level_note]
+    notes: Notes = defaultdict(list)
     groups = []
     for name, members in grouped.items():
         measured = [_measure(run, quality, level, rules, notes) for run in members]
@@ -114,7 +118,7 @@ def compare(runs: Sequence[Run], rules: Rules = Rules()) -> Comparison:
             for n in sorted({run.n for run in members})
         )
         groups.append(Group(name, cells, _laws(measured, rules), _collapse(measured, rules)))
-    return Comparison(rules, quality, level, tuple(groups), _phases(groups, rules), tuple(dict.fromkeys(notes)))
+    return Comparison(rules, quality, level, tuple(groups), _phases(groups, rules), (level_note, *_note_lines(notes)))
 
 
 def _quality_level(runs: Sequence[Run], quality: str, wanted: float | None) -> tuple[float, str]:
@@ -141,7 +145,7 @@ def _quality_level(runs: Sequence[Run], quality: str, wanted: float | None) -> t
     return level, note + "."
 
 
-def _measure(run: Run, quality: str, level: float, rules: Rules, notes: list[str]) -> RunTimes:
+def _measure(run: Run, quality: str, level: float, rules: Rules, notes: Notes) -> RunTimes:
     """All times of one run; what is refused or lacks an interval goes to ``notes``."""
     clock = run.clock(rules.clock)
     common: dict[str, Any] = {
@@ -154,7 +158,7 @@ def _measure(run: Run, quality: str, level: float, rules: Rules, notes: list[str
         try:
             return measure()
         except DataError as refusal:
-            notes.append(f"{symbol} of {run.name} refused: {refusal}.")
+            notes[f"{symbol} refused: {refusal}"].append(run.name)
             return None
 
     def curve(column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -162,21 +166,19 @@ def _measure(run: Run, quality: str, level: float, rules: Rules, notes: list[str
         here = ~np.isnan(values)
         std = run.column(f"{column}_std")[here] if f"{column}_std" in run.table.columns else None
         if std is None or np.isnan(std).any():
-            notes.append(f"{run.name}: no complete {column}_std; its interval holds the spacing of evaluations alone.")
+            notes[f"no complete {column}_std, the interval holds the spacing of evaluations alone"].append(run.name)
             std = None
         return clock[here], values[here], std
 
     num_samples = run.num_samples
     if num_samples is None:
-        notes.append(f"{run.name}: no num_samples; the interval of its τ_mem holds the spacing of evaluations alone.")
+        notes["no num_samples, the interval of τ_mem holds the spacing of evaluations alone"].append(run.name)
     elif "num_samples" not in run.table.columns:
-        notes.append(f"{run.name}: num_samples = {num_samples} inferred from the interval of f_mem.")
+        notes[f"num_samples = {num_samples} inferred from the interval of f_mem"].append(run.name)
     if "f_mem_null" in run.table.columns:
         chance = run.table["f_mem_null"].max()
         if chance >= rules.mem_level:
-            notes.append(
-                f"{run.name}: f_mem against held-out images reaches {chance:.2%}: part of its f_mem may be chance."
-            )
+            notes[f"f_mem_null reaches {chance:.2%}, part of f_mem may be chance"].append(run.name)
 
     def gen() -> Estimate:
         steps, values, std = curve(quality)
@@ -193,6 +195,14 @@ def _measure(run: Run, quality: str, level: float, rules: Rules, notes: list[str
     if "loss_test" in run.table.columns:
         times["overfit"] = refused_to_notes("τ_overfit", overfit)
     return RunTimes(run, times)
+
+
+def _note_lines(notes: Notes) -> list[str]:
+    lines = []
+    for text, names in notes.items():
+        more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+        lines.append(f"{', '.join(names[:_MAX_NAMES])}{more}: {text}.")
+    return lines
 
 
 def _cell(group: str, n: int, runs: Sequence[RunTimes], rules: Rules) -> Cell:

@@ -171,8 +171,8 @@ def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None) -> 
 
     for column in ("step", "f_mem", "n"):
         if column not in table.columns:
-            found = ", ".join(map(str, table.columns))
-            raise refuse(f"column {column}", "none", f"one in {TABLE}", f"add it to the columns that exist: {found}")
+            found = ", ".join(map(str, table.columns[:5]))
+            raise refuse(f"column {column}", f"only {found}, …", f"{column} in {TABLE}", "evaluate the run again")
     if table.empty:
         raise refuse(TABLE, "no rows", "one per evaluation", "train the run further or leave it out")
     identity: dict[str, int | float | str] = {}

@@ -172,9 +172,8 @@ def tau_overfit(
             expected="a loss that falls",
             remedy="evaluate earlier",
         )
-    draws = np.tile(loss, (num_draws, 1))
+    draws, rng = np.tile(loss, (num_draws, 1)), np.random.default_rng((_SAMPLING, _OVERFIT, seed))
     if std is not None:
-        rng = np.random.default_rng((_SAMPLING, _OVERFIT, seed))
         draws = loss + rng.standard_normal((num_draws, len(loss))) * _errors(std, loss)
     at = draws.argmin(axis=1)
     end = len(steps) - 1

@@ -1,0 +1,115 @@
+"""Exponents and predictions of data drawn from a power law."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from diffmem.analysis.scaling import fit_exponent, predict
+from diffmem.analysis.timescales import tau_mem
+from diffmem.errors import DataError
+
+SIZES = 64 * 2.0 ** np.arange(5)
+
+
+def draw(seed, sizes, exponent=1.0, spread=0.15):
+    return 300 * sizes**exponent * np.exp(spread * np.random.default_rng(seed).standard_normal(len(sizes)))
+
+
+@settings(max_examples=30)
+@given(exponent=st.floats(-2, 3), prefactor=st.floats(1e-3, 1e3))
+def test_an_exact_power_law_is_recovered(exponent, prefactor):
+    law = fit_exponent(SIZES, prefactor * SIZES**exponent)
+    assert law.exponent == pytest.approx(exponent, abs=1e-6)
+    assert law.prefactor == pytest.approx(prefactor, rel=1e-4)
+    assert law.high - law.low < 1e-3
+
+
+def test_without_censoring_it_is_least_squares_with_its_t_interval():
+    tau = draw(0, SIZES)
+    reference = stats.linregress(np.log(SIZES), np.log(tau))
+    half = reference.stderr * stats.t.ppf(0.975, len(SIZES) - 2)
+    law = fit_exponent(SIZES, tau)
+    assert law.exponent == pytest.approx(reference.slope, abs=1e-6)
+    assert (law.low, law.high) == pytest.approx((reference.slope - half, reference.slope + half), abs=1e-5)
+
+
+def test_the_censored_fit_maximizes_the_tobit_likelihood():
+    """Against a direct maximization of Σ log φ + Σ log P(τ > bound)."""
+    from scipy.optimize import minimize
+
+    tau = draw(3, np.repeat(SIZES, 3))
+    n, censored = np.repeat(SIZES, 3), tau > 1e5
+    tau = np.where(censored, 1e5, tau)
+
+    def negative(theta):
+        z = (np.log(tau) - theta[0] - theta[1] * np.log(n / 256)) / math.exp(theta[2])
+        return -(stats.norm.logpdf(z[~censored]) - theta[2]).sum() - stats.norm.logsf(z[censored]).sum()
+
+    found = minimize(negative, [11.0, 1.0, -1.0], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-10})
+    law = fit_exponent(n, tau, censored)
+    assert law.exponent == pytest.approx(found.x[1], abs=1e-5)
+    assert law.num_censored == censored.sum() > 0
+
+
+@pytest.mark.parametrize(("repeats", "bound"), [(1, math.inf), (3, 1e5)])
+def test_intervals_cover_exponent_and_next_run_at_their_rate(repeats, bound):
+    sizes = np.repeat(SIZES, repeats)
+    covered = predicted = 0
+    for seed in range(200):
+        tau = draw(seed, sizes)
+        law = fit_exponent(sizes, np.minimum(tau, bound), tau > bound)
+        covered += law.low <= 1 <= law.high
+        further = law.predict(4096)
+        predicted += further.low <= draw(10_000 + seed, np.array([4096.0]))[0] <= further.high
+    assert 0.90 <= covered / 200 <= 0.99
+    assert 0.90 <= predicted / 200 <= 0.99
+
+
+def test_dropping_or_trusting_censored_runs_would_bias_the_exponent():
+    """The likelihood with bounds is nearer to α = 1 than the fit that takes bounds for times."""
+    sizes = np.repeat(SIZES, 3)
+    as_bounds, as_times = [], []
+    for seed in range(30):
+        tau = draw(seed, sizes)
+        cut = np.minimum(tau, 1e5)
+        as_bounds.append(fit_exponent(sizes, cut, tau > 1e5).exponent)
+        as_times.append(fit_exponent(sizes, cut).exponent)
+    assert abs(np.mean(as_bounds) - 1) < 0.03 < abs(np.mean(as_times) - 1)
+
+
+def test_a_bound_above_an_exact_law_bends_it():
+    law = fit_exponent([*SIZES[:4], 1024], [*300 * SIZES[:4], 4e5], [False] * 4 + [True])
+    assert law.exponent > 1.02
+    assert law.high > 1.2
+
+
+def test_estimates_bring_their_own_censoring():
+    steps = np.r_[0, 10 * 2.0 ** np.arange(16)]
+    taus = [tau_mem(steps, np.clip((steps / (n * 8) - 1) / 10, 0, 1)) for n in (64, 128, 256, 1e6)]
+    law = fit_exponent([64, 128, 256, 1e6], taus)
+    assert (law.num_points, law.num_censored) == (3, 1)
+    assert law.low > 0.5
+
+
+def test_predict_is_the_prediction_of_the_fit():
+    tau = draw(1, SIZES)
+    assert predict(SIZES, tau, 4096) == fit_exponent(SIZES, tau).predict(4096)
+
+
+@pytest.mark.parametrize(
+    ("n", "tau", "censored", "reason"),
+    [
+        ([64, 128], [1, 2], None, "2 uncensored"),
+        ([64, 64, 64], [1, 2, 3], None, "1 values of n"),
+        ([64, 128, 256], [1, 2, 3], [False, True, True], "1 uncensored"),
+        ([64, 128, 256], [1, 2, math.nan], None, "positive number"),
+        ([64, 128, 256], [1, 2], None, "shapes"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(n, tau, censored, reason):
+    with pytest.raises(DataError, match=reason):
+        fit_exponent(n, tau, censored)
