@@ -23,7 +23,7 @@ NUM_HEIGHTS = 9
 MIN_LAST = 0.1
 #: A curve has levelled off when half its time ago it was at least this share of its last value.
 LEVELLED = 0.8
-_LOWEST_HEIGHT = 0.01
+_LOWEST_HEIGHT = 0.02
 
 
 @dataclass(frozen=True)

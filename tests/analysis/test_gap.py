@@ -14,7 +14,9 @@ NUM_DRAWS = 200
 
 
 def memorization(seed, tau_0=3000.0, steps=STEPS):
-    return tau_mem(steps, f_mem_curve(np.random.default_rng(seed), steps, tau_0, 500), 500, num_draws=NUM_DRAWS, seed=seed)
+    return tau_mem(
+        steps, f_mem_curve(np.random.default_rng(seed), steps, tau_0, 500), 500, num_draws=NUM_DRAWS, seed=seed
+    )
 
 
 def generalization(level=6.0, steps=STEPS[1:]):

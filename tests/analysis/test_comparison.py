@@ -1,0 +1,155 @@
+"""From run folders with known times to the table and figures."""
+
+import pandas as pd
+import pytest
+from synthetic_runs import Truth, evaluations, log_steps, write_run, write_study
+
+from diffmem.analysis.comparison import Rules, compare
+from diffmem.analysis.figures import phase_diagram, write_figures
+from diffmem.analysis.phase import Phase
+from diffmem.analysis.report import console_text, csv_row, law_lines, write_csv, write_markdown
+from diffmem.analysis.runs import read_runs, run_of_table
+from diffmem.errors import ConfigError
+
+STEPS = log_steps(30_000)
+SGD = {"optimizer": "SGD", "lr": 0.01, "setting": "sgd"}
+SLOW = Truth(prefactor=400, gen=5000)
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    write_study(root, (64, 128, 256, 1024), (0, 1), steps=STEPS)
+    write_study(root, (64, 128, 256, 1024), (0,), SLOW, steps=STEPS, **SGD)
+    return compare(read_runs([root]), Rules(num_draws=300))
+
+
+def test_every_time_of_the_table_is_the_true_one(comparison):
+    for cell in comparison.cells:
+        truth = Truth() if cell.group == "Adam" else SLOW
+        gen, mem = cell.times["gen"], cell.times["mem"]
+        assert gen.low * 0.95 <= truth.tau_gen(comparison.quality_level) <= gen.high * 1.05
+        if cell.n < 1024:
+            assert mem.low * 0.95 <= truth.tau_mem(cell.n) <= mem.high * 1.05
+            assert cell.gap.low <= mem.value - gen.value <= cell.gap.high
+            assert cell.ratio.value == pytest.approx(mem.value / gen.value)
+
+
+def test_runs_that_do_not_memorize_are_censored(comparison):
+    rows = {(cell.group, cell.n): csv_row(comparison, cell) for cell in comparison.cells}
+    row = rows["SGD", 1024]
+    assert row["censored"] is True
+    assert row["tau_mem"] == row["tau_mem_high"] == "> 30000"
+    assert str(row["gap"]).startswith("> ")
+    assert rows["SGD", 64]["censored"] is False
+
+
+def test_laws_are_those_of_the_runs(comparison):
+    for group in comparison.groups:
+        assert group.laws["mem"].low <= 1 <= group.laws["mem"].high
+        assert group.laws["gen"].low <= 0 <= group.laws["gen"].high
+    assert comparison.groups[0].collapse.exponent == pytest.approx(1, abs=0.15)
+
+
+def test_the_run_that_sets_the_level_is_named(comparison):
+    lowest = {each.run.name: each.run.column("frechet_pixels").min() for g in comparison.groups for each in g.runs}
+    assert comparison.quality_level == 2 * max(lowest.values())
+    assert max(lowest, key=lowest.get) in comparison.notes[0]
+    assert "stopped too early" not in comparison.notes[0]
+
+
+def test_a_run_that_stopped_too_early_is_said_to_set_the_level():
+    runs = [
+        run_of_table("long", evaluations(64, 0, steps=STEPS)),
+        run_of_table("short", evaluations(128, 0, steps=STEPS[STEPS <= 1000])),
+    ]
+    note = compare(runs, Rules(num_draws=200)).notes[0]
+    assert "short" in note
+    assert "stopped too early" in note
+
+
+def test_the_rules_stand_beside_the_numbers(comparison):
+    text = console_text(comparison)
+    for stated in (
+        "f_mem ≥ 0.01",
+        f"q = {comparison.quality_level:.3g}",
+        "Student t, 1 degree of",
+        "One run in a cell",
+    ):
+        assert stated in text
+
+
+def test_the_clock_changes_the_unit_alone():
+    runs = [run_of_table(f"n{n}", evaluations(n, 0, steps=STEPS)) for n in (64, 128, 256)]
+    updates, images = (compare(runs, Rules(clock=clock, num_draws=200)) for clock in ("updates", "images"))
+    for cell, other in zip(updates.cells, images.cells, strict=True):
+        assert other.times["mem"].value == pytest.approx(64 * cell.times["mem"].value)
+        assert other.ratio.value == pytest.approx(cell.ratio.value)
+
+
+def test_a_curve_that_is_refused_is_noted_with_its_reason():
+    early = evaluations(64, 0, Truth(prefactor=0.1), steps=STEPS)
+    runs = [run_of_table("early", early), run_of_table("usual", evaluations(128, 0, steps=STEPS))]
+    found = compare(runs, Rules(num_draws=200))
+    (cell, _) = found.cells
+    assert cell.times["mem"] is None
+    assert cell.gap is None
+    assert any(note.startswith("early: τ_mem refused") for note in found.notes)
+    assert csv_row(found, cell)["tau_mem"] is None
+
+
+def test_one_run_needs_a_level_from_elsewhere():
+    (run,) = [run_of_table("alone", evaluations(64, 0, steps=STEPS))]
+    with pytest.raises(ConfigError, match="with one run"):
+        compare([run], Rules())
+    found = compare([run], Rules(quality_level=6.0, num_draws=200))
+    assert found.cells[0].times["gen"].value == pytest.approx(Truth().tau_gen(6.0), rel=0.2)
+    assert all("no exponent" in line or "collapse" in line for line in law_lines(found))
+
+
+def test_missing_columns_cost_their_interval_and_are_noted():
+    tables = [evaluations(n, 0, steps=STEPS)[["step", "f_mem", "frechet_pixels", "n", "optimizer"]] for n in (64, 128)]
+    found = compare([run_of_table(f"n{len(t)}", t) for t in tables[:1]] + [run_of_table("b", tables[1])], Rules())
+    assert sum("spacing of evaluations alone" in note for note in found.notes) == 2
+    assert found.cells[0].times["overfit"] is None
+    assert found.phases == ()
+
+
+def test_chance_is_noted():
+    runs = [run_of_table(str(n), evaluations(n, 0, steps=STEPS).assign(f_mem_null=0.03)) for n in (64, 128)]
+    assert any("f_mem_null reaches 3.00%" in note for note in compare(runs, Rules(num_draws=200)).notes)
+
+
+def test_phases_come_from_the_law_of_smaller_n():
+    runs = [run_of_table(f"n{n}", evaluations(n, 0, steps=log_steps(100_000))) for n in (64, 128, 256, 512)]
+    never = evaluations(1024, 0, Truth(prefactor=1e9), steps=log_steps(10_000_000))
+    found = compare([*runs, run_of_table("n1024", never)], Rules(num_draws=200))
+    phases = {point.n: point.phase for point in found.phases}
+    assert phases[512] is Phase.TRAINING_TIME
+    assert phases[1024] is Phase.ARCHITECTURE
+
+
+def test_written_files(comparison, tmp_path):
+    write_csv(comparison, tmp_path / "comparison.csv")
+    table = pd.read_csv(tmp_path / "comparison.csv")
+    expected = "group n seeds tau_gen tau_gen_low tau_gen_high tau_mem tau_mem_low tau_mem_high gap ratio censored"
+    assert list(table.columns)[:12] == expected.split()
+    assert list(zip(table["group"], table["n"], strict=True)) == [(c.group, c.n) for c in comparison.cells]
+    assert float(table["tau_mem"][0]) == comparison.cells[0].times["mem"].value
+    figures = write_figures(comparison, tmp_path)
+    assert [path.name for path in figures] == ["curves.png", "collapse.png", "timescales.png", "gap.png"]
+    write_markdown(comparison, tmp_path / "comparison.md", figures)
+    text = (tmp_path / "comparison.md").read_text()
+    assert all(f"]({path.name})" in text for path in figures)
+    assert comparison.notes[0] in text
+
+
+def test_the_phase_diagram_needs_two_sizes_of_network(tmp_path, comparison):
+    for p, prefactor in ((100_000, 200), (400_000, 50)):
+        for n in (64, 128, 256):
+            table = evaluations(n, 0, Truth(prefactor=prefactor, gen=500), STEPS, num_parameters=p, setting=str(p))
+            write_run(tmp_path / str(p), table)
+    found = compare(read_runs([tmp_path]), Rules(by=("num_parameters",), num_draws=200))
+    assert [group.name for group in found.groups] == ["num_parameters=100000", "num_parameters=400000"]
+    assert phase_diagram(found) is not None
+    assert phase_diagram(comparison) is None

@@ -1,0 +1,39 @@
+"""Phases of cells whose times and laws are known."""
+
+import numpy as np
+import pytest
+
+from diffmem.analysis.phase import Phase, phase_of
+from diffmem.analysis.scaling import fit_exponent
+from diffmem.analysis.timescales import tau_gen, tau_mem
+
+STEPS = np.r_[0, 10 * 2.0 ** np.arange(16)]
+LAW = fit_exponent([16, 32, 64, 64], np.array([0.95, 1.0, 1.0, 1.05]) * 100 * np.array([16, 32, 64, 64]))
+
+
+def memorized_at(time, last=np.inf):
+    steps = STEPS[last >= STEPS]
+    return tau_mem(steps, (steps > time) * 0.5)
+
+
+def good_at(time, last=np.inf):
+    steps = STEPS[last >= STEPS]
+    return tau_gen(steps, np.where(steps > time, 1.0, 100.0), level=10)
+
+
+@pytest.mark.parametrize(
+    ("gen", "mem", "law", "phase"),
+    [
+        (good_at(500), memorized_at(20_000), None, Phase.TRAINING_TIME),
+        (good_at(20_000), memorized_at(500), None, Phase.MEMORIZING),
+        (good_at(np.inf), memorized_at(500), None, Phase.MEMORIZING),
+        (good_at(500), memorized_at(np.inf, last=12_000), LAW, Phase.TRAINING_TIME),
+        (good_at(500), memorized_at(np.inf), LAW, Phase.ARCHITECTURE),
+        (good_at(500), memorized_at(np.inf), None, Phase.UNDECIDED),
+        (good_at(np.inf, last=6000), memorized_at(np.inf, last=6000), LAW, Phase.UNDECIDED),
+        (None, memorized_at(500), None, Phase.UNDECIDED),
+    ],
+)
+def test_phase(gen, mem, law, phase):
+    """The law predicts copies near 12,800 updates at n = 128; the longest runs have 327,680."""
+    assert phase_of(gen, mem, law, n=128) is phase

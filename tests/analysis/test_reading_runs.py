@@ -1,0 +1,143 @@
+"""What counts as a run, and what is refused."""
+
+import numpy as np
+import pytest
+from synthetic_runs import evaluations, log_steps, write_run, write_study
+
+from diffmem.analysis.comparable import group_runs, refuse_different_measurements
+from diffmem.analysis.runs import quality_column, read_runs, run_of_table
+from diffmem.errors import ConfigError, DataError
+
+STEPS = log_steps(30_000)
+
+
+def run(n=64, seed=0, **identity):
+    return run_of_table(f"study/n{n}-s{seed}", evaluations(n, seed, steps=STEPS, **identity))
+
+
+def test_runs_are_found_at_and_below_a_folder_and_once(tmp_path):
+    first, second = write_study(tmp_path / "study", (64, 128), steps=STEPS)
+    (first / "config.yaml").write_text("data: {}\n")
+    runs = read_runs([tmp_path, second])
+    assert sorted(each.n for each in runs) == [64, 128]
+    assert runs[0].identity["optimizer"] == "Adam"
+
+
+def test_identity_columns_are_enough(tmp_path):
+    table = evaluations(64, 0, steps=STEPS)
+    write_run(tmp_path, table[["step", "f_mem", "frechet_pixels", "n", "optimizer", "seed"]])
+    (found,) = read_runs([tmp_path])
+    assert found.num_samples is None
+    assert set(found.identity) == {"n", "optimizer", "seed"}
+
+
+@pytest.mark.parametrize("num_samples", [100, 500, 10_000])
+def test_the_interval_of_f_mem_tells_the_number_of_samples(num_samples):
+    table = evaluations(64, 0, steps=STEPS, num_samples=num_samples).drop(columns="num_samples")
+    assert run_of_table("r", table).num_samples == num_samples
+
+
+def test_clocks():
+    found = run(n=32, lr=0.01)
+    assert found.clock("images") == pytest.approx(32 * found.clock("updates"))
+    assert found.clock("epochs") == pytest.approx(found.clock("updates"))
+    assert found.clock("lr") == pytest.approx(0.01 * found.clock("updates"))
+
+
+def test_a_clock_without_its_column_is_refused():
+    with pytest.raises(DataError, match="clock 'lr'"):
+        run_of_table("r", evaluations(64, 0, steps=STEPS).drop(columns="lr")).clock("lr")
+
+
+@pytest.mark.parametrize(
+    ("contents", "reason"),
+    [
+        ("", "No columns"),
+        ("step,n\n0,64\n", "column f_mem: got only step, n"),
+        ("step,f_mem\n0,0\n", "column n"),
+        ("step,f_mem,n\n", "no rows"),
+        ("step,f_mem,n\n0,0,64\n10,x,64\n", "'x' in row 2"),
+        ("step,f_mem,n\n10,0,64\n0,0,64\n", "out of order"),
+        ("step,f_mem,n\n10,0,64\n10,0,64\n", "repeated"),
+        ("step,f_mem,n\n0,0,64\n10,0,128\n", "one value: one run"),
+        ('step,f_mem,n\n0,0\n"1,2,3,4,5\n', "EOF inside string"),
+    ],
+)
+def test_a_table_that_is_no_run_is_refused_in_one_line(tmp_path, contents, reason):
+    (tmp_path / "evaluations.csv").write_text(contents)
+    with pytest.raises(DataError, match=reason) as refusal:
+        read_runs([tmp_path])
+    assert "\n" not in str(refusal.value)
+
+
+def test_missing_and_empty_folders_are_refused(tmp_path):
+    for folder, reason in ((tmp_path / "nowhere", "no such folder"), (tmp_path, "no evaluations.csv")):
+        with pytest.raises(DataError, match=reason):
+            read_runs([folder])
+
+
+def test_the_quality_is_fid_or_the_one_frechet_distance():
+    plain = run()
+    assert quality_column([plain]) == "frechet_pixels"
+    with_fid = run_of_table("r", evaluations(64, 0, steps=STEPS).assign(fid=1.0, fid_std=0.1))
+    assert quality_column([with_fid]) == "fid"
+    assert quality_column([with_fid], "frechet_pixels") == "frechet_pixels"
+    assert quality_column([with_fid, plain]) == "frechet_pixels"
+    with pytest.raises(ConfigError, match="one of frechet_pixels"):
+        quality_column([plain], "fid")
+
+
+def test_groups_are_the_values_of_the_columns():
+    runs = [run(optimizer="SGD", setting="s", lr=0.01), run(), run(128)]
+    assert {name: len(members) for name, members in group_runs(runs, ["optimizer"]).items()} == {"Adam": 2, "SGD": 1}
+    assert list(group_runs(runs, ["optimizer", "lr"])) == ["Adam, lr=0.001", "SGD, lr=0.01"]
+    with pytest.raises(ConfigError, match="'width'"):
+        group_runs(runs, ["width"])
+
+
+def test_two_settings_in_a_group_are_refused_by_name():
+    runs = [run(), run(128, setting="other", lr=0.01)]
+    with pytest.raises(DataError, match=r"study/n64-s0 and study/n128-s0, which differ in lr 0.001 and 0.01"):
+        group_runs(runs, ["optimizer"])
+    assert len(group_runs(runs, ["optimizer", "lr"])) == 2
+
+
+def test_without_settings_the_identity_columns_are_compared():
+    tables = [evaluations(64, 0, steps=STEPS, lr=lr).drop(columns="setting") for lr in (0.001, 0.01)]
+    runs = [run_of_table(name, table) for name, table in zip("ab", tables, strict=True)]
+    with pytest.raises(DataError, match="differ in lr"):
+        group_runs(runs, ["optimizer"])
+
+
+def test_configs_say_which_keys_differ(tmp_path):
+    """Only keys that are part of the setting are named."""
+    folders = [
+        write_run(tmp_path, evaluations(n, 0, steps=STEPS, setting=setting)) for n, setting in ((64, "a"), (128, "b"))
+    ]
+    for folder, n, dropout in zip(folders, (64, 128), (0.0, 0.1), strict=True):
+        (folder / "config.yaml").write_text(
+            f"seed: {n}\ndata: {{init_args: {{n: {n}}}}}\ncheckpoint: {{every_n_steps: {n}}}\n"
+            f"model: {{init_args: {{dropout: {dropout}}}}}\ntrainer: {{max_steps: {n}}}\n"
+        )
+    with pytest.raises(DataError) as refusal:
+        group_runs(read_runs([tmp_path]), ["optimizer"])
+    assert "model.init_args.dropout 0.1 and 0.0, expected" in str(refusal.value)
+    assert "max_steps" not in str(refusal.value)
+
+
+def test_a_copy_of_a_run_is_no_second_seed():
+    with pytest.raises(DataError, match="each seed and index once"):
+        group_runs([run(), run()], ["optimizer"])
+
+
+@pytest.mark.parametrize(("column", "value"), [("num_samples", 100), ("threshold", 0.5)])
+def test_values_measured_otherwise_are_not_compared(column, value):
+    other = run_of_table("other", evaluations(128, 0, steps=STEPS).assign(threshold=1 / 3).assign(**{column: value}))
+    with pytest.raises(DataError, match=column):
+        refuse_different_measurements([run_of_table("r", run().table.assign(n=64, threshold=1 / 3)), other])
+
+
+def test_numbers_survive_reading(tmp_path):
+    table = evaluations(64, 0, steps=STEPS)
+    write_run(tmp_path, table)
+    np.testing.assert_array_equal(read_runs([tmp_path])[0].column("frechet_pixels"), table["frechet_pixels"])

@@ -1,0 +1,105 @@
+"""``python -m diffmem.compare`` as its users meet it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "analysis"))
+
+from synthetic_runs import evaluations, log_steps, write_run, write_study
+
+from diffmem import compare
+
+STEPS = log_steps(10_000)
+
+
+def call(*arguments, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["compare", *map(str, arguments)])
+    try:
+        code = compare.main()
+    except SystemExit as leave:
+        code = leave.code
+    output = capsys.readouterr()
+    return code, output.out, output.err
+
+
+def test_a_comparison_prints_its_table_and_writes_its_files(tmp_path, monkeypatch, capsys):
+    write_study(tmp_path / "runs", (32, 64, 128), steps=STEPS)
+    write_study(tmp_path / "runs", (32, 64, 128), steps=STEPS, optimizer="SGD", setting="sgd")
+    out = tmp_path / "out"
+    code, text, _ = call(
+        tmp_path / "runs", "--by", "optimizer", "--out", out, "--draws", 200, monkeypatch=monkeypatch, capsys=capsys
+    )
+    assert code == 0
+    table = pd.read_csv(out / "comparison.csv")
+    assert list(zip(table["group"], table["n"], strict=True)) == [
+        (g, n) for g in ("Adam", "SGD") for n in (32, 64, 128)
+    ]
+    assert "| Adam " in text
+    assert {"comparison.md", "curves.png", "timescales.png", "gap.png"} <= {path.name for path in out.iterdir()}
+
+
+def mixed(root):
+    write_study(root, (32,), steps=STEPS)
+    write_study(root, (64,), steps=STEPS, setting="other", lr=0.01)
+
+
+def malformed(root):
+    root.mkdir()
+    (root / "evaluations.csv").write_text('step,f_mem,n\n0,0\n"1,2,3,4,5\n')
+
+
+def without_f_mem(root):
+    write_run(root, evaluations(32, 0, steps=STEPS).drop(columns="f_mem"))
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "reason"),
+    [
+        (lambda root: None, 3, "no such folder"),
+        (lambda root: root.mkdir(), 3, "no evaluations.csv"),
+        (malformed, 3, "CSV table"),
+        (without_f_mem, 3, "column f_mem"),
+        (mixed, 3, "differ in lr"),
+        (lambda root: write_study(root, (32,), steps=STEPS), 2, "with one run"),
+    ],
+)
+def test_a_mistake_ends_in_one_line(make, code, reason, tmp_path, monkeypatch, capsys):
+    make(tmp_path / "runs")
+    found, _, error = call(tmp_path / "runs", "--out", tmp_path / "out", monkeypatch=monkeypatch, capsys=capsys)
+    assert found == code
+    assert reason in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "RUN_OR_ROOT"),
+        ([".", "--clock", "days"], "days"),
+        ([".", "--confidence", "95"], "--confidence"),
+        ([".", "--draws", "3"], "--draws"),
+        ([".", "--wandb", "project"], "ENTITY/PROJECT"),
+        (["wandb:project"], "ENTITY/PROJECT"),
+    ],
+)
+def test_a_wrong_argument_ends_in_one_line(arguments, reason, monkeypatch, capsys):
+    code, _, error = call(*arguments, monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 2
+    assert reason in error
+    assert error.count("\n") == 1
+
+
+def test_reading_a_run_needs_neither_torch_nor_wandb():
+    """Importing takes 2 s for torch and half a second for wandb, so neither may creep in."""
+    script = (
+        "import sys; from diffmem.compare import parser; parser(); light = set(sys.modules);"
+        "import diffmem.analysis.comparison, diffmem.analysis.figures, diffmem.analysis.report, diffmem.analysis.runs;"
+        "print(sorted({'pandas', 'matplotlib', 'scipy', 'numpy'} & light), {'torch', 'wandb'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] set()"
