@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:.0f} images/s"), TimeRemainingColumn())
     start = time.perf_counter()
     try:
-        with Progress(*columns, console=console) as progress:
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("", total=None, rate=0.0)
 
             def show(done: int, total: int) -> None:

@@ -13,6 +13,7 @@ from diffmem.errors import ConfigError, DataError
 
 _INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 _INCEPTION_REMEDY = f"download {_INCEPTION_FILE} from torch-fidelity's release v0.2.0 and set --fid.weights=PATH"
+_BATCH = 128  # images of 299×299 in memory at once
 
 
 class FeatureSpace(nn.Module, ABC):
@@ -118,7 +119,7 @@ class InceptionFeatures(FeatureSpace):
         pixels = (images.float().nan_to_num().clamp(0, 1) * 255).round().to(torch.uint8).expand(-1, 3, -1, -1)
         full_precision = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
         with torch.autocast(images.device.type, enabled=False), full_precision:
-            (features,) = self.network(pixels)
+            features = torch.cat([self.network(part)[0] for part in pixels.split(_BATCH)])
         return features.masked_fill(~finite[:, None], torch.nan)
 
 

@@ -31,7 +31,7 @@ def frechet_distance(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tenso
     return float(_distance(mean_a.double() - reference.mean, cov_a.double(), reference))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reference:
     """Moments of the fixed feature set that others are compared with, all in float64.
 
@@ -157,7 +157,8 @@ class FrechetDistance(Metric):
             ConfigError: Another number of samples than ``num_samples`` was seen, or fewer than two.
         """
         self._check_count()
-        return self._distance_of(self.total.sum(0), self.outer.sum(0), self.count.sum())
+        reference = self.reference.to(self.total.device)
+        return _distance_of_sums(self.total.sum(0), self.outer.sum(0), self.count.sum(), reference)
 
     def standard_error(self) -> Tensor:
         """Standard error of the distance over generated samples at a fixed reference, a float64 scalar.
@@ -177,9 +178,10 @@ class FrechetDistance(Metric):
             if (self.count == 0).any() or count < _fewest(self.num_groups):
                 counts, fewest = self.count.tolist(), _fewest(self.num_groups)
                 raise _too_few("samples", f"{counts} in the groups", f"some in each and {fewest} in all")
+            reference = self.reference.to(total.device)
             without = torch.stack(
                 [
-                    self._distance_of(total - self.total[g], outer - self.outer[g], count - self.count[g])
+                    _distance_of_sums(total - self.total[g], outer - self.outer[g], count - self.count[g], reference)
                     for g in range(self.num_groups)
                 ]
             )
@@ -192,10 +194,11 @@ class FrechetDistance(Metric):
         if count < 2:
             raise _too_few("samples", count, "at least 2")
 
-    def _distance_of(self, total: Tensor, outer: Tensor, count: Tensor) -> Tensor:
-        mean = total / count
-        covariance = (outer - count * mean.outer(mean)) / (count - 1)
-        return _distance(mean, covariance, self.reference.to(mean.device))
+
+def _distance_of_sums(total: Tensor, outer: Tensor, count: Tensor, reference: Reference) -> Tensor:
+    """Distance of ``count`` samples from the sums of x − μ_b and of its outer product."""
+    mean = total / count
+    return _distance(mean, (outer - count * mean.outer(mean)) / (count - 1), reference)
 
 
 def _distance(offset: Tensor, covariance: Tensor, reference: Reference) -> Tensor:

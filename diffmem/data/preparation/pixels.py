@@ -9,7 +9,7 @@ import io
 import numpy as np
 import scipy.sparse
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torchvision.io import decode_jpeg
 from torchvision.transforms import functional
 
@@ -21,14 +21,21 @@ def decode(data: bytes) -> np.ndarray:
 
     torchvision's decoder gives the same pixels of a colour JPEG in half the time; Pillow reads all the rest and has
     the last word on what is not a picture.
+
+    Raises:
+        ValueError: Not an image file.
+        OSError: A truncated one.
     """
     if data.startswith(b"\xff\xd8\xff"):
         with contextlib.suppress(RuntimeError):
             image = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8))
             if len(image) == 3:
                 return image.permute(1, 2, 0).numpy()
-    with Image.open(io.BytesIO(data)) as picture:
-        return np.asarray(picture.convert("RGB"))
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return np.asarray(picture.convert("RGB"))
+    except UnidentifiedImageError as error:  # its own words are the address of a buffer
+        raise ValueError("not an image file") from error
 
 
 def shrink(pixels: np.ndarray, size: int, rgb: bool) -> np.ndarray:
