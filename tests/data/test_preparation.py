@@ -198,6 +198,18 @@ def test_only_unreadable_files_are_refused_either_way(tmp_path):
     assert not (tmp_path / "out.npy").exists()
 
 
+def test_a_run_that_fails_leaves_the_former_array(tmp_path, folder, monkeypatch):
+    record = prepare(folder, 8, tmp_path / "out.npy", num_workers=1)
+    (folder / "5.jpg").write_bytes(b"no")
+    with pytest.raises(DataError, match=r"5\.jpg"):
+        prepare(folder, 16, tmp_path / "out.npy", num_workers=1)
+    monkeypatch.setattr(Folder, "read", lambda *_: os._exit(9))
+    with pytest.raises(ConfigError, match="--workers"):
+        prepare(folder, 16, tmp_path / "out.npy", num_workers=1)
+    assert load_prepared(tmp_path / "out.npy")[1] == record
+    assert {path.name for path in tmp_path.iterdir()} == {folder.name, "out.npy", "out.json"}
+
+
 def test_load_notices_what_does_not_belong_together(tmp_path, folder):
     path = tmp_path / "out.npy"
     with pytest.raises(DataError, match=r"data.path: got no file .*tools/prepare_celeba.py"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import io
 import json
@@ -57,7 +58,7 @@ def prepare(
     _check_arguments(size, out, on_error, num_workers)
     pictures = open_source(source)
     out.parent.mkdir(parents=True, exist_ok=True)
-    for stale in out.parent.glob(f".{out.name}.*.partial"):
+    for stale in out.parent.glob(f".{glob.escape(out.name)}.*.partial"):
         stale.unlink(missing_ok=True)
     partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
     total = len(pictures.names)
