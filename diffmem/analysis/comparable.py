@@ -8,6 +8,7 @@ from diffmem.analysis.runs import FREE, IDENTITY, Run
 from diffmem.errors import ConfigError, DataError
 from diffmem.run_folder import RunIdentity
 
+SYMBOLS = {"num_parameters": "p"}
 _MAX_SHOWN = 4
 
 
@@ -29,7 +30,7 @@ def group_runs(runs: Sequence[Run], by: Sequence[str]) -> dict[str, list[Run]]:
                     remedy="group by a column that every run has",
                 )
         values = {column: run.identity[column] for column in by}
-        label = ", ".join(v if isinstance(v, str) else f"{column}={v}" for column, v in values.items())
+        label = ", ".join(v if isinstance(v, str) else f"{SYMBOLS.get(c, c)} = {v}" for c, v in values.items())
         groups[label].append(run)
     for label, members in groups.items():
         _refuse_mixed_settings(label, members)

@@ -3,7 +3,7 @@
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from diffmem.analysis import timescales
 from diffmem.analysis.collapse import Collapse, collapse
 from diffmem.analysis.comparable import group_runs, refuse_different_measurements
 from diffmem.analysis.estimate import Estimate, plain
-from diffmem.analysis.phase import PhasePoint, phase_of
+from diffmem.analysis.phase import Phase, PhasePoint, phase_of
 from diffmem.analysis.runs import Run, quality_column
 from diffmem.analysis.scaling import PowerLaw, fit_exponent
 from diffmem.errors import ConfigError, DataError
@@ -76,6 +76,7 @@ class Group:
     cells: tuple[Cell, ...]
     laws: Mapping[str, PowerLaw | str]
     collapse: Collapse | str
+    phases: Mapping[int, Phase]
 
     @property
     def runs(self) -> list[RunTimes]:
@@ -90,12 +91,21 @@ class Comparison:
     quality: str
     quality_level: float
     groups: tuple[Group, ...]
-    phases: tuple[PhasePoint, ...]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...]
 
     @property
     def cells(self) -> list[Cell]:
         return [cell for group in self.groups for cell in group.cells]
+
+    @property
+    def phases(self) -> list[PhasePoint]:
+        """The phases of the cells whose number of parameters is known."""
+        return [
+            PhasePoint(group.name, n, p, phase)
+            for group in self.groups
+            for n, phase in group.phases.items()
+            if isinstance(p := group.runs[0].run.identity.get("num_parameters"), int)
+        ]
 
 
 def compare(runs: Sequence[Run], rules: Rules = Rules()) -> Comparison:
@@ -117,8 +127,17 @@ def compare(runs: Sequence[Run], rules: Rules = Rules()) -> Comparison:
             _cell(name, n, [each for each in measured if each.run.n == n], rules)
             for n in sorted({run.n for run in members})
         )
-        groups.append(Group(name, cells, _laws(measured, rules), _collapse(measured, rules)))
-    return Comparison(rules, quality, level, tuple(groups), _phases(groups, rules), (level_note, *_note_lines(notes)))
+        phases = _phases(cells, rules)
+        outlived = [n for n, phase in phases.items() if phase is Phase.ARCHITECTURE]
+        if outlived:
+            sizes = ", ".join(map(str, outlived))
+            notes[f"no copies where smaller n predict them, left out of the law of τ_mem at n = {sizes}"].append(name)
+        laws = {
+            "gen": _law(measured, "gen", rules.confidence),
+            "mem": _law([each for each in measured if each.run.n not in outlived], "mem", rules.confidence),
+        }
+        groups.append(Group(name, cells, laws, _collapse(measured, rules), phases))
+    return Comparison(rules, quality, level, tuple(groups), (level_note, *_note_lines(notes)))
 
 
 def _quality_level(runs: Sequence[Run], quality: str, wanted: float | None) -> tuple[float, str]:
@@ -233,10 +252,6 @@ def _law(runs: Sequence[RunTimes], name: str, confidence: float) -> PowerLaw | s
         return str(refusal)
 
 
-def _laws(runs: Sequence[RunTimes], rules: Rules) -> dict[str, PowerLaw | str]:
-    return {name: _law(runs, name, rules.confidence) for name in ("gen", "mem")}
-
-
 def _collapse(runs: Sequence[RunTimes], rules: Rules) -> Collapse | str:
     memorizing = [each.run for each in runs if (mem := each.times["mem"]) is not None and not mem.censored]
     curves = [(run.clock(rules.clock), run.column("f_mem")) for run in memorizing]
@@ -246,15 +261,15 @@ def _collapse(runs: Sequence[RunTimes], rules: Rules) -> Collapse | str:
         return str(refusal)
 
 
-def _phases(groups: Sequence[Group], rules: Rules) -> tuple[PhasePoint, ...]:
-    points = []
-    for group in groups:
-        for cell in group.cells:
-            sizes = {each.run.identity.get("num_parameters") for each in cell.runs}
-            mem = cell.times["mem"]
-            if mem is None or len(sizes) != 1 or not isinstance(p := sizes.pop(), int):
-                continue
-            law = _law([each for each in group.runs if each.run.n < cell.n], "mem", rules.confidence)
-            phase = phase_of(cell.times["gen"], mem, None if isinstance(law, str) else law, cell.n)
-            points.append(PhasePoint(group.name, cell.n, p, phase))
-    return tuple(points)
+def _phases(cells: Sequence[Cell], rules: Rules) -> dict[int, Phase]:
+    """Phase of each n, in ascending order: each is judged by the law of the smaller n that architecture left alone."""
+    phases: dict[int, Phase] = {}
+    governed: list[RunTimes] = []
+    for cell in cells:
+        mem = cell.times["mem"]
+        if mem is not None:
+            law = _law(governed, "mem", rules.confidence)
+            phases[cell.n] = phase_of(cell.times["gen"], mem, None if isinstance(law, str) else law, cell.n)
+        if phases.get(cell.n) is not Phase.ARCHITECTURE:
+            governed += cell.runs
+    return phases

@@ -109,7 +109,7 @@ def collapsed_curves(comparison: Comparison) -> "Figure | None":
 @styled
 def times_against_n(comparison: Comparison) -> "Figure":
     """τ_gen and τ_mem against n in log-log with the fitted laws; an arrow where censored."""
-    figure, axes = new_figure(1, 1, width=4.6, height=3.6)
+    figure, axes = new_figure(1, 1, width=4.6, height=2.8 + 0.36 * len(comparison.groups))
     ax = axes[0, 0]
     colors = colors_of_groups([group.name for group in comparison.groups])
     for place, group in enumerate(comparison.groups):
@@ -231,7 +231,7 @@ def _draw_estimates(
 
 def _dodge(place: int, count: int) -> float:
     """Factor on n that keeps the error bars of the groups apart."""
-    return 1.05 ** (place - (count - 1) / 2)
+    return min(1.05, 1.4 ** (1 / count)) ** (place - (count - 1) / 2)
 
 
 def _legend_of_n(figure: "Figure", colors: dict[int, Any]) -> None:

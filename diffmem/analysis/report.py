@@ -19,6 +19,11 @@ CAPTIONS = {
     "gap": "The window between τ_gen and τ_mem; an arrow where τ_mem was not reached.",
     "phase": "What keeps each model from copying, over n and the number of parameters.",
 }
+PHASE_RULE = (
+    "Memorizing: τ_mem comes before τ_gen. Protected by training time: τ_gen comes before τ_mem, seen or predicted by the "
+    "law of smaller n. Protected by architecture: no copies beyond the upper end of that prediction. Undecided: neither "
+    "copies nor good samples, or no law to predict them."
+)
 SYMBOLS = {"gen": "τ_gen", "mem": "τ_mem"}
 
 
@@ -101,6 +106,7 @@ def csv_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
     """One row of ``comparison.csv``."""
     gen, mem, overfit = (cell.times[name] for name in ("gen", "mem", "overfit"))
     rules = comparison.rules
+    phase = next(group.phases.get(cell.n) for group in comparison.groups if group.name == cell.group)
     return {
         "group": cell.group,
         "n": cell.n,
@@ -113,7 +119,7 @@ def csv_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
         **{key: value for key, value in _fields("gap", cell.gap).items() if key != "gap"},
         **{key: value for key, value in _fields("ratio", cell.ratio).items() if key != "ratio"},
         **_fields("tau_overfit", overfit),
-        "phase": next((p.phase.value for p in comparison.phases if (p.group, p.n) == (cell.group, cell.n)), None),
+        "phase": phase.value if phase else None,
         "clock": rules.clock,
         "quality": comparison.quality,
         "quality_level": comparison.quality_level,
@@ -133,7 +139,7 @@ def write_markdown(comparison: Comparison, path: Path, figures: Sequence[Path] =
     ]
     if comparison.phases:
         phases = [(p.group, str(p.n), str(p.num_parameters), p.phase.value) for p in comparison.phases]
-        sections += ["## Phases", text_table(("group", "n", "p", "phase"), phases)]
+        sections += ["## Phases", PHASE_RULE, text_table(("group", "n", "p", "phase"), phases)]
     if comparison.notes[1:]:
         sections += ["## Notes", "\n".join(f"- {note}" for note in comparison.notes[1:])]
     if figures:

@@ -112,7 +112,7 @@ def test_missing_columns_cost_their_interval_and_are_noted():
     found = compare([run_of_table(f"n{len(t)}", t) for t in tables[:1]] + [run_of_table("b", tables[1])], Rules())
     assert sum("spacing of evaluations alone" in note for note in found.notes) == 2
     assert found.cells[0].times["overfit"] is None
-    assert found.phases == ()
+    assert found.phases == []
 
 
 def test_chance_is_noted():
@@ -127,6 +127,8 @@ def test_phases_come_from_the_law_of_smaller_n():
     phases = {point.n: point.phase for point in found.phases}
     assert phases[512] is Phase.TRAINING_TIME
     assert phases[1024] is Phase.ARCHITECTURE
+    assert found.groups[0].laws["mem"].num_censored == 0
+    assert any("left out of the law of τ_mem at n = 1024" in note for note in found.notes)
 
 
 def test_written_files(comparison, tmp_path):
@@ -150,6 +152,6 @@ def test_the_phase_diagram_needs_two_sizes_of_network(tmp_path, comparison):
             table = evaluations(n, 0, Truth(prefactor=prefactor, gen=500), STEPS, num_parameters=p, setting=str(p))
             write_run(tmp_path / str(p), table)
     found = compare(read_runs([tmp_path]), Rules(by=("num_parameters",), num_draws=200))
-    assert [group.name for group in found.groups] == ["num_parameters=100000", "num_parameters=400000"]
+    assert [group.name for group in found.groups] == ["p = 100000", "p = 400000"]
     assert phase_diagram(found) is not None
     assert phase_diagram(comparison) is None

@@ -90,7 +90,7 @@ def test_the_quality_is_fid_or_the_one_frechet_distance():
 def test_groups_are_the_values_of_the_columns():
     runs = [run(optimizer="SGD", setting="s", lr=0.01), run(), run(128)]
     assert {name: len(members) for name, members in group_runs(runs, ["optimizer"]).items()} == {"Adam": 2, "SGD": 1}
-    assert list(group_runs(runs, ["optimizer", "lr"])) == ["Adam, lr=0.001", "SGD, lr=0.01"]
+    assert list(group_runs(runs, ["optimizer", "lr"])) == ["Adam, lr = 0.001", "SGD, lr = 0.01"]
     with pytest.raises(ConfigError, match="'width'"):
         group_runs(runs, ["width"])
 
