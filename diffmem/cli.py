@@ -4,14 +4,16 @@ import json
 import logging
 import sys
 import warnings
-from typing import Any, NoReturn
+from argparse import ArgumentError
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from diffmem import callbacks, rng
-from diffmem.errors import EXIT_CONFIG, ConfigError
+from diffmem.cli_errors import explain, user_error_behind
+from diffmem.errors import ConfigError
 from diffmem.run_folder import RunIdentity
 
 #: Config groups, one callback each, in the order in which the callbacks see an event.
@@ -44,14 +46,6 @@ _TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
-class Parser(LightningArgumentParser):
-    """Parser whose errors are one line."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        print(f"diffmem: {message}", file=sys.stderr)
-        sys.exit(EXIT_CONFIG)
-
-
 class CLI(LightningCLI):
     """Parses the command line and makes ``model``, ``datamodule`` and ``trainer``.
 
@@ -62,8 +56,8 @@ class CLI(LightningCLI):
         identity: What names the run.
 
     Raises:
-        ConfigError: A value that cannot be used.
-        SystemExit: The command line or a config file cannot be parsed (code 2), or asked for help (code 0).
+        ConfigError: The command line or a config file cannot be parsed, or a value cannot be used.
+        SystemExit: Help or the config was asked for and has been printed (code 0).
     """
 
     identity: RunIdentity
@@ -77,8 +71,8 @@ class CLI(LightningCLI):
             subclass_mode_data=True,
             save_config_callback=None,  # it raises when a run is resumed
             trainer_defaults=_TRAINER_DEFAULTS,
-            parser_kwargs={"parser_mode": "omegaconf+"},  # plain "omegaconf" resolves each file on its own
-            parser_class=Parser,
+            # plain "omegaconf" resolves each file's interpolations on its own
+            parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False},
             args=args,
             run=False,
             load_from_checkpoint_support=False,
@@ -95,6 +89,27 @@ class CLI(LightningCLI):
         for source, targets in _LINKS.items():
             for target in targets:
                 parser.link_arguments(source, target)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        self._arguments = sys.argv[1:] if args is None else args
+        try:
+            super().parse_arguments(parser, args)
+        except (ArgumentError, ValueError) as error:
+            cause: Exception = error
+        else:
+            return
+        keys = [key for key, _ in parser.get_defaults().items()]
+        raise user_error_behind(cause) or explain(cause, self._arguments, keys)
+
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            cause = error
+        else:
+            return
+        unreadable = "class_path" in str(cause)
+        raise user_error_behind(cause) or (explain(cause, self._arguments, ()) if unreadable else cause)
 
     def _set_seed(self) -> None:
         torch.manual_seed(rng.derive_seed(self.config["seed"], "weights"))

@@ -1,0 +1,126 @@
+"""What is wrong with a command line or a config file, in one line: key, value, what was expected, remedy."""
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from diffmem import data, models, networks
+from diffmem.errors import ConfigError, UserError
+
+#: Where the classes a config names by class path live: their arguments are keys below the prefix.
+_CLASSES = {
+    "data": data,
+    "model": models,
+    "model.network": networks,
+    "optimizer": torch.optim,
+}
+
+
+def user_error_behind(error: BaseException) -> UserError | None:
+    """The first user error in the chain of causes of ``error``."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def explain(error: Exception, args: list[str], group_keys: Iterable[str]) -> ConfigError:
+    """The error to show in place of the parser's.
+
+    Args:
+        error: The parser's exception; its innermost cause says what was expected.
+        args: The command line.
+        group_keys: Dotted keys of the config groups that are not classes by path.
+    """
+    message, cause = str(error), str(_innermost(error))
+    unknown = re.search(r"unrecognized arguments: (\S+)|(?:Option|accept option) '([^']+)'", message)
+    if unknown:
+        return _unknown_key(unknown[1] or unknown[2], args, group_keys)
+    keys = re.findall(r'(?:Parser key "|argument --)([\w.]+)', f"{message} {error.__context__}")
+    full, where = _locate(keys[-1], args) if keys else ("config", "in the config")
+    wanted = re.search(r"Expected (?:an? )?(.+?)[.:] (?:Got value: )?(.+)", cause, re.DOTALL)
+    if not wanted:
+        return ConfigError(full, got=_one_line(cause), expected="a usable value", remedy=f"change it {where}")
+    expected = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", wanted[1]).replace("typing.", "")
+    if "dot import path" in expected:
+        names = ", ".join(sorted(_class_names(full)))
+        expected = f"a class path or one of {names}" if names else "a class path"
+    return ConfigError(full, got=_one_line(wanted[2]), expected=expected, remedy=f"change it {where}")
+
+
+def _unknown_key(written: str, args: list[str], group_keys: Iterable[str]) -> ConfigError:
+    name = written.partition("=")[0].lstrip("-")
+    full, where = _locate(name, args)
+    known = sorted({*group_keys, *_class_keys()})
+    near = difflib.get_close_matches(full, known, n=1, cutoff=0.6)
+    remedy = f"did you mean {near[0]}? Change it {where}" if near else f"see --help for every key; remove it {where}"
+    return ConfigError(full, got="an unknown key", expected="a key of the config", remedy=remedy)
+
+
+def _locate(name: str, args: list[str]) -> tuple[str, str]:
+    """The full key that ends in ``name``, without ``init_args``, and where it was written."""
+    for arg in args:
+        key = arg.partition("=")[0].lstrip("-").replace(".init_args", "")
+        if arg.startswith("-") and (key == name or key.endswith(f".{name}")):
+            return key, "on the command line"
+    for path in _config_files(args):
+        for key in _flatten(_read_yaml(path)):
+            if key == name or key.endswith(f".{name}"):
+                return key, f"in {path}"
+    return name, "on the command line or in the config"
+
+
+def _config_files(args: list[str]) -> Iterator[Path]:
+    for position, arg in enumerate(args):
+        option, _, value = arg.partition("=")
+        if option in ("--config", "-c"):
+            path = Path(value or args[position + 1] if value or position + 1 < len(args) else "")
+            if path.is_file():
+                yield path
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return None
+
+
+def _flatten(tree: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            path = prefix if key == "init_args" else f"{prefix}.{key}".lstrip(".")
+            yield path
+            yield from _flatten(value, path)
+
+
+def _class_keys() -> Iterator[str]:
+    for prefix, module in _CLASSES.items():
+        for name in _class_names(prefix):
+            for parameter in inspect.signature(getattr(module, name)).parameters:
+                yield f"{prefix}.{parameter}"
+
+
+def _class_names(prefix: str) -> list[str]:
+    module = _CLASSES.get(prefix)
+    if module is None:
+        return []
+    return [name for name, member in vars(module).items() if inspect.isclass(member) and not name.startswith("_")]
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return error
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+
+from diffmem.data import Digits
+from diffmem.data.images import ImageData
+from diffmem.errors import ConfigError, DataError
+
+
+def ready(**arguments):
+    data = Digits(**arguments)
+    data.setup()
+    return data
+
+
+def rows_of(images):
+    return {row.numpy().tobytes() for row in images}
+
+
+def test_subsets_are_disjoint_from_each_other_and_from_the_test_set():
+    pool = torch.from_numpy(Digits().load_images())
+    first, second = ready(n=200, index=0), ready(n=200, index=1)
+    sets = [
+        rows_of((first.train_images + first.mean).mul(16).round()),
+        rows_of((second.train_images + second.mean).mul(16).round()),
+        rows_of((first.test_images + first.mean).mul(16).round()),
+    ]
+    assert [len(each) for each in sets] == [200, 200, 512]
+    assert len(set.union(*sets)) == 912
+    assert set.union(*sets) <= rows_of(pool.mul(16).round())
+
+
+def test_subsets_of_growing_size_are_nested():
+    small, large = ready(n=32), ready(n=128)
+    assert torch.allclose(small.train_images + small.mean, large.train_images[:32] + large.mean, atol=1e-6)
+
+
+def test_only_the_training_mean_is_subtracted():
+    data = ready(n=64)
+    assert data.train_images.mean(0).abs().max() < 1e-6
+    assert data.to_unit(data.train_images).min() >= -1e-6
+    assert data.to_unit(data.train_images).max() <= 1 + 1e-6
+    assert data.test_images.mean(0).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"batch_size": 512}, 64),
+        ({"batch_size": 16}, 16),
+        ({"batch_mode": "full", "batch_size": 16}, 64),
+        ({"batch_mode": "fixed", "batch_size": 100}, 100),
+    ],
+)
+def test_batch_modes(arguments, expected):
+    assert Digits(n=64, **arguments).batch_size == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        ({"n": 1}, r"data\.n"),
+        ({"index": -1}, r"data\.index"),
+        ({"batch_size": 0}, r"data\.batch_size"),
+        ({"num_test": 1}, r"data\.num_test"),
+        ({"n": 1286}, r"data\.n"),
+        ({"n": 700, "index": 1}, "at most 642"),
+    ],
+)
+def test_impossible_subsets_are_refused(arguments, key):
+    with pytest.raises(ConfigError, match=key):
+        Digits(**arguments).check()
+
+
+def test_the_largest_subset_that_fits_is_accepted():
+    Digits(n=1285).check()
+
+
+def test_a_batch_that_the_ranks_cannot_share_is_refused():
+    with pytest.raises(ConfigError, match="multiple of 3"):
+        Digits(n=64).check(world_size=3)
+
+
+def test_too_small_a_pool_is_refused():
+    class Few(ImageData):
+        def load_images(self):
+            return np.zeros((10, 1, 4, 4), np.uint8)
+
+    with pytest.raises(DataError, match="10 images"):
+        Few(n=2).check()
+
+
+def test_bytes_are_scaled_to_the_unit_interval():
+    class Bytes(ImageData):
+        def load_images(self):
+            return np.arange(20 * 4, dtype=np.uint8).reshape(20, 1, 2, 2) * 3
+
+    data = Bytes(n=4, num_test=8, permutation_seed=None)
+    data.setup()
+    expected = torch.arange(16).view(4, 1, 2, 2) * 3 / 255
+    assert torch.allclose(data.to_unit(data.train_images), expected, atol=1e-6)

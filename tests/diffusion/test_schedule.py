@@ -1,0 +1,40 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffmem.diffusion.schedule import LinearSchedule
+from diffmem.errors import ConfigError
+
+
+def test_alpha_bar_is_the_running_product():
+    schedule = LinearSchedule()
+    beta = [1e-4 + (2e-2 - 1e-4) * k / 999 for k in range(1000)]
+    product = 1.0
+    for k, value in enumerate(beta):
+        product *= 1 - value
+        assert schedule.alpha_bar[k].item() == pytest.approx(product, rel=1e-12)
+    assert schedule.alpha_bar.dtype == torch.float64
+
+
+@pytest.mark.parametrize(("t", "index"), [(0.01, 40), (0.1, 136)])
+def test_times_of_the_paper(t, index):
+    assert LinearSchedule().index_of(t) == index
+
+
+@given(st.integers(0, 999))
+def test_index_of_inverts_time(index):
+    schedule = LinearSchedule()
+    assert schedule.index_of(schedule.time[index].item()) == index
+
+
+@pytest.mark.parametrize("arguments", [(1,), (10, 0.0), (10, 0.1, 0.05), (10, 0.1, 1.0)])
+def test_impossible_schedules_are_refused(arguments):
+    with pytest.raises(ConfigError):
+        LinearSchedule(*arguments)
+
+
+@pytest.mark.parametrize("t", [0.0, -1.0, 100.0])
+def test_times_outside_the_schedule_are_refused(t):
+    with pytest.raises(ConfigError):
+        LinearSchedule().index_of(t)
