@@ -211,6 +211,11 @@ def _measure(run: Run, quality: str, level: float, rules: Rules, notes: Notes) -
         return timescales.tau_overfit(steps, values, std, **common)
 
     times = {"gen": refused_to_notes("τ_gen", gen), "mem": refused_to_notes("τ_mem", mem), "overfit": None}
+    if times["mem"] is not None and times["mem"].low == 0:
+        notes[
+            f"num_samples = {num_samples} cannot exclude f_mem = {rules.mem_level:g} where no sample is memorized, the "
+            "interval of τ_mem is open below"
+        ].append(run.name)
     if "loss_test" in run.table.columns:
         times["overfit"] = refused_to_notes("τ_overfit", overfit)
     return RunTimes(run, times)

@@ -126,6 +126,7 @@ def times_against_n(comparison: Comparison) -> "Figure":
                 ax.plot(grid, law.at(grid), line, color=color, lw=1, zorder=1)
             _draw_estimates(ax, found, shift, color, marker, fill, label)
     ax.set(yscale="log", ylabel=f"τ ({CLOCKS[comparison.rules.clock]})")
+    ax.margins(y=0.12)
     n_axis(ax, (cell.n for cell in comparison.cells))
     figure.legend(loc="outside lower center", ncols=1)
     return figure
@@ -205,18 +206,20 @@ def _draw_estimates(
     fill: object,
     label: str,
 ) -> None:
-    """Points with intervals; an arrow up where an estimate is censored or its interval open."""
+    """Points with intervals; an arrow where an estimate is censored or its interval open at that end."""
+
+    def arrow(x: float, y: float, points: int) -> None:
+        style = {"arrowstyle": "<-", "color": color, "lw": 1}
+        ax.annotate("", (x, y), xytext=(0, points), textcoords="offset points", arrowprops=style)
+
     for n, each in found:
-        x, top = n * shift, each.last if math.isinf(each.high) else each.high
-        ax.plot([x, x], [max(each.low, 1e-12) if each.low >= 0 else each.low, top], color=color, lw=1, zorder=2)
-        if each.censored or math.isinf(each.high):
-            ax.annotate(
-                "",
-                (x, max(top, each.bound)),
-                xytext=(0, 12),
-                textcoords="offset points",
-                arrowprops={"arrowstyle": "<-", "color": color, "lw": 1},
-            )
+        open_below, open_above = each.low == 0 or math.isinf(each.low), math.isinf(each.high)
+        bottom, top = each.bound if open_below else each.low, each.last if open_above else each.high
+        ax.plot([n * shift] * 2, [bottom, top], color=color, lw=1, zorder=2)
+        if open_below:
+            arrow(n * shift, bottom, -14)
+        if open_above:
+            arrow(n * shift, max(top, each.bound), 14)
     ax.plot(
         [n * shift for n, _ in found],
         [each.bound for _, each in found],

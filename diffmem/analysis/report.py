@@ -20,9 +20,9 @@ CAPTIONS = {
     "phase": "What keeps each model from copying, over n and the number of parameters.",
 }
 PHASE_RULE = (
-    "Memorizing: τ_mem comes before τ_gen. Protected by training time: τ_gen comes before τ_mem, seen or predicted by the "
-    "law of smaller n. Protected by architecture: no copies beyond the upper end of that prediction. Undecided: neither "
-    "copies nor good samples, or no law to predict them."
+    "Memorizing: τ_mem comes before τ_gen. Protected by training time: τ_gen comes before τ_mem, seen or predicted by "
+    "the law of smaller n. Protected by architecture: no copies beyond the upper end of that prediction. Undecided: "
+    "neither copies nor good samples, or no law to predict them."
 )
 SYMBOLS = {"gen": "τ_gen", "mem": "τ_mem"}
 

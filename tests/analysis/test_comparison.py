@@ -120,6 +120,11 @@ def test_chance_is_noted():
     assert any("f_mem_null reaches 3.00%" in note for note in compare(runs, Rules(num_draws=200)).notes)
 
 
+def test_an_interval_that_too_few_samples_leave_open_is_noted():
+    runs = [run_of_table(str(n), evaluations(n, 0, steps=STEPS, num_samples=200)) for n in (64, 128)]
+    assert any("num_samples = 200 cannot exclude" in note for note in compare(runs, Rules(num_draws=200)).notes)
+
+
 def test_phases_come_from_the_law_of_smaller_n():
     runs = [run_of_table(f"n{n}", evaluations(n, 0, steps=log_steps(100_000))) for n in (64, 128, 256, 512)]
     never = evaluations(1024, 0, Truth(prefactor=1e9), steps=log_steps(10_000_000))
