@@ -45,9 +45,12 @@ class TrainingLoss(UpdateCallback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        path = metrics_path(trainer)
-        if trainer.is_global_zero and path.exists():
-            write_table(path, [row for row in read_table(path) if int(row["step"]) <= trainer.global_step])
+        if trainer.is_global_zero:
+            path = metrics_path(trainer)
+            kept = [row for row in read_table(path) if int(row["step"]) <= trainer.global_step]
+            path.unlink(missing_ok=True)
+            if kept:
+                write_table(path, kept)
         self._clock = time.perf_counter()
 
     def on_train_batch_end(
