@@ -50,20 +50,20 @@ def spectrum(panels: Sequence[Panel], setting: Setting, psi_n: float, path: Path
     """Figure 4: ρ(λ) over the simulated eigenvalues, one panel a population, with an inset near zero."""
     with _canvas(path, 1, len(panels), (6.2 * len(panels), 4.6)) as grid:
         for axes, (population, curve, bulks, simulated) in zip(grid[0], panels, strict=True):
-            _density(axes, curve, bulks, simulated, np.linspace(0, 1.08 * bulks["high"].max(), 110))
-            axes.set(xlim=(0, 1.08 * bulks["high"].max()), ylim=(2e-5, 3e3))
+            _density(axes, curve, bulks, simulated, np.linspace(0, 1.08 * bulks["high"].max(), 50))
+            axes.set(xlim=(-0.01 * bulks["high"].max(), 1.08 * bulks["high"].max()), ylim=(2e-5, 3e3))
             law = " + ".join(rf"{weight:g}\,\delta(\lambda - {value:g})" for value, weight in population)
             axes.set_title(rf"$\rho_\Sigma = {law.replace('1' + chr(92) + ',', '')}$")
-            axes.legend(loc="upper left", bbox_to_anchor=(0.05, 0.36), ncols=1)
             small = bulks[~bulks["bulk"].str.contains("ρ₂")]
             if len(small):
-                inset = axes.inset_axes((0.33, 0.5, 0.65, 0.47))
+                inset = axes.inset_axes((0.25, 0.47, 0.72, 0.5))
                 low, high = small["low"].min() / 1.5, 1.5 * small["high"].max()
                 _density(inset, curve, bulks, simulated, np.geomspace(low, high, 90))
-                inset.set(xscale="log", xlim=(low, high), ylim=(3e-2, 2e3))
-                inset.set_title(r"near zero, log $\lambda$", fontsize=8.5)
+                inset.set(xscale="log", xlim=(low, high), ylim=(3e-2, 2e3), ylabel="", xlabel=r"$\lambda$ near zero")
                 inset.tick_params(labelsize=8)
-        grid[0, 0].figure.suptitle(
+        figure = grid[0, 0].figure
+        figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+        figure.suptitle(
             rf"Spectrum of $U$: $\psi_p = {setting.psi_p:g}$, $\psi_n = {psi_n:g}$, $t = {setting.t:g}$, "
             rf"$d = {setting.dim}$, {setting.activation}"
         )

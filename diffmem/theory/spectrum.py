@@ -137,7 +137,8 @@ def _name(equations: SaddlePoint, below: float, upto: float) -> str:
 def _probe(equations: SaddlePoint, eigenvalues: Real) -> tuple[Real, Real]:
     """Im q(λ + iε) less the point mass, and its exponent: 0 in the support, 1 outside, 1/2 on an edge."""
     imag, slope = equations.continuous_part(eigenvalues, _EDGE_FLOOR)
-    return imag, _EDGE_FLOOR * slope / imag
+    # outside, beside the point mass, rounding may leave nothing of Im q
+    return imag, np.divide(_EDGE_FLOOR * slope, imag, out=np.ones_like(imag), where=imag > 0)
 
 
 def _support(equations: SaddlePoint, points: int) -> list[tuple[float, float]]:

@@ -1,0 +1,186 @@
+"""Solutions of the saddle-point equations, against simulation, other solvers and limits."""
+
+import itertools
+import math
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import root
+
+from diffmem.errors import ConfigError
+from diffmem.theory.constants import activation_constants
+from diffmem.theory.saddle_point import Population, saddle_point
+from diffmem.theory.simulation import (
+    diagonal_covariance,
+    equivalent_eigenvalues,
+    feature_weights,
+    gaussian_images,
+    training_moments,
+)
+from diffmem.theory.spectrum import bulks, memorization_time, spectral_density, third_bulk_center
+
+ONE: Population = ((1.0, 1.0),)
+TWO: Population = ((0.5, 0.5), (1.5, 0.5))
+SETTINGS = [(64, 8, 0.01, ONE), (64, 8, 0.1, ONE), (64, 8, 0.01, TWO), (64, 32, 0.1, ONE), (8, 64, 0.1, ONE)]
+
+
+def simulate(psi_p: float, psi_n: float, t: float, population: Population, dim: int, exact: bool) -> np.ndarray:
+    covariance = diagonal_covariance(dim, population)
+    W = feature_weights(round(psi_p * dim), dim, seed=0)
+    X = gaussian_images(round(psi_n * dim), covariance, seed=0)
+    if exact:
+        return torch.linalg.eigvalsh(training_moments(W, X, t)[0]).numpy()
+    return equivalent_eigenvalues(W, X, covariance, t).numpy()
+
+
+def resolvent_error(psi_p: float, psi_n: float, t: float, population: Population, eigenvalues: np.ndarray) -> float:
+    """Largest relative error of q(z) against Tr (U − z)⁻¹/p, over z = (1 + i/2)λ across the spectrum."""
+    equations = saddle_point(psi_p, psi_n, t, population)
+    scales = np.geomspace(0.5 * equations.s2, 0.7 * equations.upper_bound, 30)
+    theory = np.array([equations.solve(np.array([scale]), scale / 2)[0][0] for scale in scales])
+    simulated = (1 / (eigenvalues - (scales * (1 + 0.5j))[:, None])).mean(1)
+    return float(np.abs(theory / simulated - 1).max())
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_bulks_hold_the_eigenvalues_of_the_gaussian_equivalent(setting: tuple) -> None:
+    eigenvalues = simulate(*setting, dim=30, exact=False)
+    found = bulks(*setting)
+    limits = [-np.inf, *(math.sqrt(a.high * b.low) for a, b in itertools.pairwise(found)), np.inf]
+    for bulk, low, high in zip(found, limits, limits[1:], strict=False):
+        inside = eigenvalues[(eigenvalues > low) & (eigenvalues <= high)]
+        assert len(inside) / len(eigenvalues) == pytest.approx(bulk.mass, rel=0.01)
+        assert 0.95 * bulk.low < inside.min()
+        assert inside.max() < 1.05 * bulk.high
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_resolvent_of_the_gaussian_equivalent(setting: tuple) -> None:
+    assert resolvent_error(*setting, simulate(*setting, dim=30, exact=False)) < 0.01
+
+
+@pytest.mark.parametrize(
+    "setting", [(8, 2, 0.1, ONE), (8, 2, 0.01, ONE), (8, 2, 0.1, TWO), (4, 16, 0.1, ONE), (4, 2, 0.01, ONE)]
+)
+def test_u_itself_approaches_the_theory_with_dimension(setting: tuple) -> None:
+    """At finite d the point mass is a bulk of relative width ~√(psi_p/d): the error falls about as 1/d."""
+    eigenvalues = simulate(*setting, dim=72, exact=True)
+    error = resolvent_error(*setting, eigenvalues)
+    assert error < 0.4
+    assert error < 0.5 * resolvent_error(*setting, simulate(*setting, dim=18, exact=True))
+    top = bulks(*setting)[-1]
+    assert (eigenvalues > 0.8 * top.low).mean() == pytest.approx(top.mass)
+
+
+def test_the_third_bulk_holds_d_eigenvalues() -> None:
+    """Edges of science: [0.0037, 0.0099], [0.092, 0.358] and [10.1, 44.2] in simulations at d = 100 and 200."""
+    point, third, first, second = bulks(64, 8, 0.01)
+    assert [bulk.name for bulk in (point, third, first, second)] == ["δ", "ρ₃", "ρ₁", "ρ₂"]
+    assert [bulk.mass * 64 for bulk in (point, third, first, second)] == pytest.approx([55, 1, 7, 1], rel=1e-3)
+    assert (third.low, third.high) == pytest.approx((0.0037, 0.0101), rel=0.01)
+    assert (first.low, first.high) == pytest.approx((0.0915, 0.359), rel=0.01)
+    assert (second.low, second.high) == pytest.approx((9.9, 44.6), rel=0.01)
+    assert third.low < third_bulk_center(64, 8, 0.01) < third.high
+    delta = 1 - math.exp(-0.02)
+    assert second.times(64, 0.01) == pytest.approx((64 / delta / second.high, 64 / delta / second.low))
+    edge = 64 / (delta * memorization_time(64, 8, 0.01))
+    assert edge == pytest.approx(first.low, rel=0.06)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    psi_p=st.floats(0.5, 128), psi_n=st.floats(0.5, 128), t=st.floats(0.005, 0.5),
+    population=st.sampled_from([ONE, TWO, ((0.1, 0.3), (1.0, 0.5), (2.0, 0.2))]),
+)  # fmt: skip
+def test_masses_sum_to_one_and_the_trace_is_right(psi_p: float, psi_n: float, t: float, population: Population) -> None:
+    """∫λρ = Tr U/p = E σ²: known without the saddle point."""
+    found = bulks(psi_p, psi_n, t, population)
+    assert sum(bulk.mass for bulk in found) == pytest.approx(1, abs=0.01)
+    theta = (np.arange(800) + 0.5) * np.pi / 800
+    trace = 0.0
+    for bulk in found:
+        half = (bulk.high - bulk.low) / 2
+        grid = (bulk.low + bulk.high) / 2 - half * np.cos(theta)
+        density = spectral_density(grid, psi_p, psi_n, t, population)
+        trace += (grid * density * np.sin(theta)).sum() * half * np.pi / 800 if half else bulk.low * bulk.mass
+    sigma_x = math.sqrt(sum(value * weight for value, weight in population))
+    assert trace == pytest.approx(activation_constants(t, sigma_x).norm2, rel=0.01)
+
+
+def test_many_images_give_the_marchenko_pastur_law() -> None:
+    """n → ∞: U = s² + v² + (a²e^{−2t} + b²) WWᵀ/d, whose top bulk is Marchenko–Pastur's."""
+    psi_p, t = 4.0, 0.1
+    constants = activation_constants(t)
+    scale, shift = constants.a**2 * math.exp(-2 * t) + constants.b**2, constants.s2 + constants.v2
+    top = bulks(psi_p, 1e6, t)[-1]
+    low, high = (shift + scale * (math.sqrt(psi_p) + sign) ** 2 for sign in (-1, 1))
+    assert (top.low, top.high) == pytest.approx((low, high), rel=0.01)
+    grid = np.linspace(1.1 * top.low, 0.95 * top.high, 20)
+    law = np.sqrt((high - grid) * (grid - low)) / (2 * np.pi * psi_p * scale * (grid - shift))
+    assert spectral_density(grid, psi_p, 1e6, t) == pytest.approx(law, rel=0.01)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_newton_agrees_with_an_independent_solver(setting: tuple) -> None:
+    """The equations as the paper prints them, handed to MINPACK point by point from Im z = 200 down."""
+    psi_p, psi_n, t, population = setting
+    constants = activation_constants(t, math.sqrt(sum(value * weight for value, weight in population)))
+    signal = psi_p * constants.a**2 * math.exp(-2 * t)
+    values, weights = np.array(population).T
+
+    def printed(unknown: np.ndarray, z: complex) -> np.ndarray:
+        q, r = unknown[0] + 1j * unknown[1], unknown[2] + 1j * unknown[3]
+        D = 1 + signal / psi_n * r + psi_p * constants.v2 / psi_n * q
+        terms = weights / (constants.b**2 * psi_p + 1 / q + values * signal / D)
+        first = psi_p * (constants.s2 - z) + psi_p * constants.v2 / D + (1 - psi_p) / q - terms.sum() / q**2
+        second = r - (values * terms).sum()
+        return np.array([first.real, first.imag, second.real, second.imag])
+
+    equations = saddle_point(*setting)
+    for bulk in bulks(*setting):
+        if bulk.high == bulk.low:
+            continue
+        center = (bulk.low + bulk.high) / 2
+        q = -1 / (center + 200j)
+        unknown = np.array([q.real, q.imag, q.real, q.imag])
+        for height in np.geomspace(200, 1e-9, 120):
+            unknown = root(printed, unknown, args=(center + 1j * height,), tol=1e-14).x
+        expected = unknown[0] + 1j * unknown[1]
+        assert equations.solve(np.array([center]), 1e-9)[0][0] == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_density_vanishes_between_bulks_and_below_the_spectrum() -> None:
+    between = spectral_density([[1e-4, 0.0028], [0.03, 3.0]], 64, 8, 0.01)
+    assert between.shape == (2, 2)
+    assert between.max() < 1e-6
+
+
+def test_four_hundred_eigenvalues_take_a_tenth_of_a_second() -> None:
+    grid = np.geomspace(1e-3, 60, 400)
+    spectral_density(grid, 64, 8, 0.01, TWO)
+    seconds = []
+    for _ in range(5):
+        start = time.process_time()
+        spectral_density(grid, 64, 8, 0.01, TWO)
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [((0, 8, 0.1), "psi_p"), ((64, -1, 0.1), "psi_n"), ((64, 8, 0.0), "t"), ((64, 8, 0.1, ((1.0, 0.5),)), "population"),
+     ((64, 8, 0.1, ((-1.0, 1.0),)), "population"), ((64, 8, 0.1, ()), "population")],
+)  # fmt: skip
+def test_impossible_settings_are_refused(arguments: tuple, what: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        spectral_density([1.0], *arguments)
+    assert caught.value.what == what
+
+
+def test_a_grid_that_is_not_finite_is_refused() -> None:
+    with pytest.raises(ConfigError, match="eigenvalues"):
+        spectral_density([1.0, math.nan], 64, 8, 0.1)
