@@ -8,7 +8,7 @@ _MIN_SAMPLES_FOR_ERROR = 20
 
 
 class Frechet(EvaluationCallback):
-    """Fréchet distance of the samples to the held-out images, in pixels.
+    """Fréchet distance of the samples to the held-out images, in pixels of the range [0, 1].
 
     At 8×8 a pixel covariance holds the strokes themselves, needs no weights, and 64 dimensions are few enough for some
     hundred samples. The held-out set is the same for every n, so values of different n can be compared.
@@ -25,14 +25,14 @@ class Frechet(EvaluationCallback):
         data = snapshot.data
         features = PixelFeatures(tuple(snapshot.samples.shape[1:]))
         if self._reference is None:
-            self._reference = Reference.from_features(features(data.test_images)).to(snapshot.device)
-            train = Reference.from_features(features(data.train_images)).to(snapshot.device)
+            self._reference = Reference.from_features(features(data.to_unit(data.test_images))).to(snapshot.device)
+            train = Reference.from_features(features(data.to_unit(data.train_images))).to(snapshot.device)
             self._train = frechet_distance(
                 train.mean, train.covariance, self._reference.mean, self._reference.covariance
             )
         num_groups = 10 if snapshot.num_samples >= _MIN_SAMPLES_FOR_ERROR else 1
         metric = FrechetDistance(self._reference, snapshot.num_samples, num_groups).to(snapshot.device)
-        metric.update(features(snapshot.samples), snapshot.rows)
+        metric.update(features(data.to_unit(snapshot.samples)), snapshot.rows)
         return {
             features.metric_name: metric.compute().item(),
             f"{features.metric_name}_std": metric.standard_error().item() if num_groups > 1 else None,

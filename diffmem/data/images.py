@@ -30,8 +30,8 @@ class ImageData(pl.LightningDataModule):
     """Training subset ``index · n … (index + 1) · n − 1`` of a pool of images, and a held-out test set.
 
     The last ``num_test`` images of the order are the test set; subsets are taken from those before them. At index 0
-    subsets of growing n are nested. Pixels are scaled to [0, 1] and the mean image of the training subset is subtracted
-    from every set; nothing is divided by a standard deviation, as in the paper.
+    subsets of growing n are nested. Pixels span [0, ``pixel_scale``] and the mean image of the training subset is
+    subtracted from every set; nothing is divided by a standard deviation, as in the paper.
 
     Args:
         n: Number of training images, at least 2.
@@ -41,6 +41,7 @@ class ImageData(pl.LightningDataModule):
             is larger than n, so that a batch wraps around into the next epoch.
         num_test: Number of held-out images.
         permutation_seed: Seed of the order of the images; None for the order in which they come.
+        pixel_scale: Width of the pixel range the model sees: 1 for [0, 1] as in the paper, 2 for the span of [−1, 1].
         seed: Seed of the batches.
 
     Attributes:
@@ -60,11 +61,12 @@ class ImageData(pl.LightningDataModule):
         batch_mode: BatchMode = "min",
         num_test: int = 512,
         permutation_seed: int | None = 0,
+        pixel_scale: float = 1.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.n, self.index, self.seed = n, index, seed
-        self.num_test, self.permutation_seed = num_test, permutation_seed
+        self.num_test, self.permutation_seed, self.pixel_scale = num_test, permutation_seed, pixel_scale
         self.batch_size = self._effective_batch_size(batch_size, batch_mode)
         if n < 2:
             raise ConfigError("data.n", got=n, expected="at least 2 training images", remedy="set --data.n")
@@ -72,6 +74,8 @@ class ImageData(pl.LightningDataModule):
             raise ConfigError("data.index", got=index, expected="0 or more", remedy="set --data.index")
         if num_test < 2:
             raise ConfigError("data.num_test", got=num_test, expected="at least 2", remedy="set --data.num_test")
+        if not pixel_scale > 0:
+            raise ConfigError("data.pixel_scale", got=pixel_scale, expected="above 0", remedy="set --data.pixel_scale")
 
     def load_images(self) -> np.ndarray:
         """All images of the source, (N, C, H, W), uint8 in [0, 255] or float in [0, 1]; may be memory-mapped."""
@@ -141,11 +145,12 @@ class ImageData(pl.LightningDataModule):
 
     def _images(self, rows: np.ndarray) -> Tensor:
         images = torch.from_numpy(np.ascontiguousarray(self._pool[rows]))
-        return images.float() / 255 if images.dtype == torch.uint8 else images.float()
+        unit = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+        return unit * self.pixel_scale
 
     def to_unit(self, images: Tensor) -> Tensor:
         """Centred images (N, C, H, W) back in the pixel range [0, 1] (not clamped)."""
-        return images + self.mean.to(images)
+        return (images + self.mean.to(images)) / self.pixel_scale
 
     def train_dataloader(self) -> RankBatches:
         return RankBatches(BatchStream(self.n, self.batch_size, self.seed), self._first_batch)
