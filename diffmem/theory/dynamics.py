@@ -71,7 +71,7 @@ class TrainingDynamics:
     """The modes of one training run, ready to be read at any τ.
 
     Args:
-        U: (p, p) feature covariance of the training images.
+        U: (p, p) feature covariance of the training images. In float32 losses are good to about 1e-5.
         V: (p, d) covariance of features and noise.
         psi_p: p/d.
         t: Diffusion time.
@@ -97,15 +97,15 @@ class TrainingDynamics:
             raise ConfigError("method", got=repr(method), expected="auto, dense or krylov", remedy="set method")
         krylov_pays = len(U) >= _KRYLOV_FROM_P and psi_p >= _KRYLOV_FROM_PSI_P
         dense = method == "dense" or (method == "auto" and not krylov_pays)
-        self.eigenvalues, self.coefficients, vectors = dense_pairs(U, V) if dense else ritz_pairs(U, V)
-        floor = torch.finfo(U.dtype).eps * float(self.eigenvalues.max())
-        self.eigenvalues = self.eigenvalues.clamp_min(floor)
+        values, coefficients, vectors = dense_pairs(U, V) if dense else ritz_pairs(U, V)
+        self.eigenvalues = values.double().clamp_min(torch.finfo(U.dtype).eps * float(values.max()))
+        self.coefficients = coefficients.double()
         self.score_norm = None
         if population is not None:
             self.score_norm = population.score_norm
             overlap = self.coefficients @ self.coefficients.T
-            self.quadratic = overlap * (vectors.T @ (population.U.to(vectors) @ vectors))
-            self.linear = (self.coefficients * (vectors.T @ population.V.to(vectors))).sum(1)
+            self.quadratic = overlap * (vectors.T @ (population.U.to(vectors) @ vectors)).double()
+            self.linear = (self.coefficients * (vectors.T @ population.V.to(vectors)).double()).sum(1)
 
     def curves(self, times: ArrayLike, step: float | None = None) -> TrainingCurves:
         """Losses at each τ.

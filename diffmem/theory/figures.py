@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from diffmem.theory.saddle_point import Population
@@ -92,37 +93,38 @@ def _density(
 def dynamics(curves: pd.DataFrame, summary: pd.DataFrame, setting: Setting, path: Path) -> None:
     """Figure 5 A and B: E_score, then L_train and L_test against τ, with insets in τ/τ_mem."""
     colors = dict(zip(summary["psi_n"], mpl.colormaps["viridis"](np.linspace(0.08, 0.85, len(summary))), strict=True))
-    with _canvas(path, 1, 2, (12.4, 4.8)) as grid:
+    score, test, train, gen = (rf"$\mathcal{{{letter}}}_{{\rm {name}}}$" for letter, name in
+                               (("E", "score"), ("L", "test"), ("L", "train"), ("L", "gen")))  # fmt: skip
+    with _canvas(path, 1, 2, (12.4, 5.2)) as grid:
         left, right = grid[0]
-        rescaled = left.inset_axes((0.13, 0.08, 0.36, 0.34)), right.inset_axes((0.09, 0.08, 0.36, 0.36))
+        insets = left.inset_axes((0.1, 0.63, 0.42, 0.32)), right.inset_axes((0.1, 0.6, 0.42, 0.35))
         for psi_n, group in curves.groupby("psi_n"):
-            color = colors[psi_n]
-            label = rf"$\psi_n = {psi_n:g}$"
-            gap = group["loss_test"] - group["loss_train"]
-            left.plot(group["tau"], group["score_error"], color=color, label=label)
-            right.plot(group["tau"], group["loss_test"], color=color, label=label)
-            right.plot(group["tau"], group["loss_train"], color=color, ls=(0, (4, 2)))
-            rescaled[0].plot(group["tau_over_tau_mem"], group["score_error"], color=color, lw=1)
-            rescaled[1].plot(group["tau_over_tau_mem"], gap, color=color, lw=1)
+            style = {"color": colors[psi_n], "lw": 1.6}
+            left.plot(group["tau"], group["score_error"], **style, label=rf"$\psi_n = {psi_n:g}$")
+            right.plot(group["tau"], group["loss_test"], **style)
+            right.plot(group["tau"], group["loss_train"], **style, ls=(0, (4, 2)))
+            insets[0].plot(group["tau_over_tau_mem"], group["score_error"], color=colors[psi_n], lw=1)
+            insets[1].plot(
+                group["tau_over_tau_mem"], group["loss_test"] - group["loss_train"], color=colors[psi_n], lw=1
+            )
         for row in summary.itertuples():
             for axes in (left, right):
-                axes.axvline(row.tau_mem_paper, color=colors[row.psi_n], lw=0.8, ls=":")
-        left.plot(summary["tau_best"], summary["score_error_best"], "o", color="black", ms=4, zorder=5, label="minimum")
-        left.set(yscale="log", ylabel=r"$\mathcal{E}_{\rm score}$", title="A   distance to the population score")
-        right.set(ylabel=r"$\mathcal{L}_{\rm test}$, $\mathcal{L}_{\rm train}$", title="B   losses")
-        right.plot([], [], color="black", label=r"$\mathcal{L}_{\rm test}$")
-        right.plot([], [], color="black", ls=(0, (4, 2)), label=r"$\mathcal{L}_{\rm train}$")
-        for axes, inset, name in zip(
-            grid[0], rescaled, (r"$\mathcal{E}_{\rm score}$", r"$\mathcal{L}_{\rm gen}$"), strict=True
-        ):
+                axes.axvline(row.tau_mem_paper, color=colors[row.psi_n], lw=0.9, ls=":")
+        left.plot(summary["tau_best"], summary["score_error_best"], "o", color="black", ms=4, label=f"least {score}")
+        left.plot([], [], color="black", label=test)
+        left.plot([], [], color="black", ls=(0, (4, 2)), label=train)
+        left.plot([], [], color="gray", lw=0.9, ls=":", label=r"$\tau_{\rm mem}$ of the paper")
+        left.set(yscale="log", ylabel=score, title="A   distance to the population score")
+        left.set_ylim(top=100 * max(1.0, curves["score_error"].max() / 8))
+        right.set(ylabel=f"{test}, {train}", title="B   losses")
+        right.set_ylim(top=1.35 * curves["loss_test"].max())
+        for axes, inset, name in zip(grid[0], insets, (score, gen), strict=True):
             axes.set(xscale="log", xlabel=r"training time $\tau = k\eta/d^2$")
-            axes.plot([], [], color="gray", lw=0.8, ls=":", label=r"$\tau_{\rm mem}$ of the paper")
-            axes.legend(loc="upper left")
-            inset.set(xscale="log", yscale="log")
-            inset.set_title(rf"{name} against $\tau/\tau_{{\rm mem}}$", fontsize=8.5)
+            inset.set(xscale="log", yscale="log", xlabel=r"$\tau/\tau_{\rm mem}$", ylabel=name)
             inset.tick_params(labelsize=7.5)
-            inset.axvline(1, color="gray", lw=0.8, ls=":")
-        rescaled[1].set_ylim(bottom=1e-4)
+            inset.axvline(1, color="gray", lw=0.9, ls=":")
+        insets[1].set_ylim(bottom=1e-4)
+        left.figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(summary) + 4)
         left.figure.suptitle(
             rf"$\psi_p = {setting.psi_p:g}$, $t = {setting.t:g}$, $d = {setting.dim}$, {setting.activation}"
         )
@@ -141,6 +143,9 @@ def phase(table: pd.DataFrame, setting: Setting, path: Path) -> None:
             axes.plot(both, both, color="black", lw=1, ls=":", label=r"$\psi_p = \psi_n$")
             axes.set(xscale="log", yscale="log", xlabel=r"$\psi_n = n/d$", ylabel=r"$\psi_p = p/d$")
             axes.set_title(rf"$\tau = {tau:g}$")
+            for axis, centers in ((axes.xaxis, cells.columns), (axes.yaxis, cells.index)):
+                axis.set_ticks(centers, [f"{value:g}" for value in centers])
+                axis.set_ticks([], minor=True)
             axes.grid(False)
             axes.legend(loc="lower right")
         bar = grid[0, 0].figure.colorbar(mesh, ax=list(grid[0]), extend="min")
@@ -158,51 +163,49 @@ def _cell_edges(centers: "pd.Index[float]") -> NDArray[np.float64]:
 
 def times(summary: pd.DataFrame, setting: Setting, path: Path) -> None:
     """Measured times with their intervals over the bands that the bulks predict, against ψ_n."""
+    paper, third = r"$\tau_{\rm mem}$ of the paper", r"$\psi_p/(\Delta_t\lambda_3)$"
+    measured = {
+        "tau_half": ("o", r"half of the final $\mathcal{L}_{\rm gen}$"),
+        "tau_onset": ("^", "10% of it"),
+        "tau_best": ("s", r"least $\mathcal{E}_{\rm score}$"),
+    }
     first = summary.drop_duplicates("psi_n")
     with _canvas(path, 1, 2, (12.4, 4.8)) as grid:
         left, right = grid[0]
         for name, key in (("ρ₃", "rho3"), ("ρ₁", "rho1"), ("ρ₂", "rho2")):
-            left.fill_between(first["psi_n"], first[f"tau_{key}_first"], first[f"tau_{key}_last"], alpha=0.18, lw=0,
-                              color=_BULK_COLORS[name], label=rf"$\psi_p/(\Delta_t\lambda)$, $\lambda$ in {_TEX[name]}")  # fmt: skip
-        left.plot(
-            first["psi_n"],
-            first["tau_mem_paper"],
-            color=_BULK_COLORS["ρ₁"],
-            ls="--",
-            label=r"$\tau_{\rm mem}$ of the paper",
-        )
-        left.plot(
-            first["psi_n"], first["tau_third"], color=_BULK_COLORS["ρ₃"], ls="--", label=r"$\psi_p/(\Delta_t\lambda_3)$"
-        )
-        marks = {"tau_half": ("o", r"half of the final $\mathcal{L}_{\rm gen}$"), "tau_onset": ("^", r"10% of it"),
-                 "tau_best": ("s", r"least $\mathcal{E}_{\rm score}$")}  # fmt: skip
-        dims = sorted(summary["dim"].unique())
-        for j, (dim, group) in enumerate(summary.groupby("dim")):
-            place = group["psi_n"] * 1.04 ** (j - (len(dims) - 1) / 2)
-            fill = "black" if j == 0 else "white"
-            for name, (mark, label) in marks.items():
-                left.errorbar(place, group[name], _bars(group, name), fmt=mark, color="black", mfc=fill, ms=5, capsize=2,
-                              label=f"{label}, d = {dim}")  # fmt: skip
-            for key, divisor, label in (("ρ₁", "tau_mem_paper", r"$\tau_{\rm mem}$ of the paper"),
-                                        ("ρ₃", "tau_third", r"$\psi_p/(\Delta_t\lambda_3)$")):  # fmt: skip
-                color = _BULK_COLORS[key]
-                right.errorbar(place, group["tau_half"] / group[divisor], _bars(group, "tau_half") / group[divisor].to_numpy(),
-                               fmt="o-", color=color, mfc=color if j == 0 else "white", ms=5, capsize=2, lw=1,
-                               label=f"over {label}, d = {dim}")  # fmt: skip
+            label = rf"$\psi_p/(\Delta_t\lambda)$, $\lambda$ in {_TEX[name]}"
+            style = {"color": _BULK_COLORS[name], "alpha": 0.18, "lw": 0, "label": label}
+            left.fill_between(first["psi_n"], first[f"tau_{key}_first"], first[f"tau_{key}_last"], **style)
+        left.plot(first["psi_n"], first["tau_mem_paper"], color=_BULK_COLORS["ρ₁"], ls="--", label=paper)
+        left.plot(first["psi_n"], first["tau_third"], color=_BULK_COLORS["ρ₃"], ls="--", label=third)
+        groups = list(summary.groupby("dim"))
+        for j, (dim, group) in enumerate(groups):
+            place = group["psi_n"] * 1.04 ** (j - (len(groups) - 1) / 2)
+            style = {"ms": 5, "capsize": 2, "lw": 1}
+            for name, (mark, label) in measured.items():
+                style |= {"color": "black", "mfc": "white" if j else "black", "label": f"{label}, d = {dim}"}
+                left.errorbar(place, group[name], _bars(group, name), fmt=mark, **style)
+            for name, column, label in (("ρ₁", "tau_mem_paper", paper), ("ρ₃", "tau_third", third)):
+                color = _BULK_COLORS[name]
+                style |= {"color": color, "mfc": "white" if j else color, "label": f"over {label}, d = {dim}"}
+                bars = _bars(group, "tau_half") / group[column].to_numpy()
+                right.errorbar(place, group["tau_half"] / group[column], bars, fmt="o-", **style)
         right.axhline(1, color="gray", lw=0.8, ls=":")
-        left.set(yscale="log", ylabel=r"training time $\tau$", title="measured times over the bulks' bands")
+        left.set(yscale="log", ylabel=r"training time $\tau = k\eta/d^2$", title="measured times over the bulks' bands")
         right.set(
-            ylabel=r"$\tau_{1/2}$ / predicted", yscale="log", title=r"time of half the final $\mathcal{L}_{\rm gen}$"
+            yscale="log", ylabel=r"$\tau_{1/2}$ / predicted", title=r"time of half the final $\mathcal{L}_{\rm gen}$"
         )
+        right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        right.yaxis.set_major_formatter("{x:g}")
+        right.yaxis.set_minor_formatter(NullFormatter())
         for axes in (left, right):
             axes.set(xscale="log", xlabel=r"$\psi_n = n/d$")
-            axes.set_xticks(first["psi_n"], [f"{value:g}" for value in first["psi_n"]], minor=False)
-            axes.minorticks_off()
+            axes.xaxis.set_ticks(first["psi_n"], [f"{value:g}" for value in first["psi_n"]])
+            axes.xaxis.set_ticks([], minor=True)
         left.legend(fontsize=7.5, loc="center left", bbox_to_anchor=(1, 0.5))
         right.legend(loc="best")
-        left.figure.suptitle(
-            rf"$\psi_p = {setting.psi_p:g}$, $t = {setting.t:g}$, {setting.activation}; bars: 95% over seeds"
-        )
+        bars_are = "bars: 95% over seeds" if summary["seeds"].min() > 1 else "one seed"
+        left.figure.suptitle(rf"$\psi_p = {setting.psi_p:g}$, $t = {setting.t:g}$, {setting.activation}; {bars_are}")
 
 
 def _bars(group: pd.DataFrame, name: str) -> NDArray[np.float64]:

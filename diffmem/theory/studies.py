@@ -103,7 +103,7 @@ def training_runs(setting: Setting, psi_n: Sequence[float]) -> Iterator[tuple[fl
     covariance = torch.ones(setting.dim, dtype=torch.float64)
     W, population = _features(setting, covariance)
     for ratio, U, V in _nested_moments(setting, W, psi_n, covariance):
-        yield ratio, TrainingDynamics(U.double(), V.double(), setting.psi_p, setting.t, population)
+        yield ratio, TrainingDynamics(U, V, setting.psi_p, setting.t, population)
 
 
 def dynamics(
@@ -137,7 +137,7 @@ def phase(setting: Setting, psi_p: Sequence[float], psi_n: Sequence[float], time
         for features in sorted(psi_p):
             p = widest.count("psi_p", features)
             inner = PopulationMoments(population.U[:p, :p], population.V[:p], population.score_norm)
-            run = TrainingDynamics(U[:p, :p].double(), V[:p].double(), features, setting.t, inner)
+            run = TrainingDynamics(U[:p, :p], V[:p], features, setting.t, inner)
             gap = run.curves(times).generalization_loss
             rows += [(tau, features, images, value) for tau, value in zip(times, gap, strict=True)]
     return pd.DataFrame(rows, columns=["tau", "psi_p", "psi_n", "generalization_loss"])
