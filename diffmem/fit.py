@@ -4,18 +4,17 @@ Exit codes: 0 done, 1 diverged, 2 bad config, 3 bad data, 75 stopped to be reque
 """
 
 import contextlib
-import json
 import sys
 from pathlib import Path
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from diffmem.callbacks.checkpoint import newest_checkpoint
-from diffmem.callbacks.status import FILE as STATUS_FILE
 from diffmem.cli import CLI
 from diffmem.errors import EXIT_DONE, UserError
 from diffmem.files import read_table, write_atomic
 from diffmem.run_folder import locked
+from diffmem.run_state import RunState, state_of_run, write_state
 
 
 def main(args: list[str] | None = None) -> int:
@@ -30,8 +29,8 @@ def main(args: list[str] | None = None) -> int:
 def _fit(cli: CLI) -> int:
     trainer, data, folder = cli.trainer, cli.datamodule, cli.identity.folder
     data.check(trainer.num_devices * trainer.num_nodes)
-    if _is_done(folder):
-        print(f"{folder} is finished; nothing to do")
+    if state_of_run(folder).state == "done":
+        print(f"run {folder}: finished before, nothing to do")
         return EXIT_DONE
     first_rank = rank_zero_only.rank == 0
     with locked(folder) if first_rank else contextlib.nullcontext():
@@ -40,15 +39,11 @@ def _fit(cli: CLI) -> int:
             _announce(folder, checkpoint)
             (folder / "checkpoints").mkdir(exist_ok=True)
             write_atomic(folder / "config.yaml", cli.parser.dump(cli.config, skip_none=False))
+            write_state(RunState("starting", folder))
         trainer.fit(cli.model, datamodule=data, ckpt_path=checkpoint)
         if first_rank:
             print(summary(folder))
     return EXIT_DONE
-
-
-def _is_done(folder: Path) -> bool:
-    status = folder / STATUS_FILE
-    return status.exists() and json.loads(status.read_text())["state"] == "done"
 
 
 def _announce(folder: Path, checkpoint: Path | None) -> None:

@@ -85,5 +85,5 @@ def test_sigkill_and_the_same_command_again(tmp_path, finished_run, event, count
 def test_a_finished_run_is_left_alone(tmp_path, finished_run):
     before = {path: path.stat().st_mtime_ns for path in finished_run.rglob("*")}
     result = run_fit(finished_run.parent.parent)
-    assert "is finished" in result.stdout
+    assert "finished before" in result.stdout
     assert {path: path.stat().st_mtime_ns for path in finished_run.rglob("*")} == before

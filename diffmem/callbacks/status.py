@@ -1,26 +1,17 @@
 """status.json: what a run is doing, for those who look at many runs."""
 
-import json
-import os
-import socket
 import time
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback
 from diffmem.callbacks.updates import UpdateCallback
-from diffmem.files import write_atomic
-
-FILE = "status.json"
+from diffmem.run_state import RunState, State, write_state
 
 
 class Status(UpdateCallback, EvaluationCallback):
-    """Writes ``status.json`` at least every ``every_seconds`` of training.
-
-    Fields: ``state`` (``running``, ``done``, ``failed``), ``step``, ``max_steps``, ``steps_per_second`` (evaluations
-    included), ``f_mem``, ``updated`` (Unix seconds), ``reason`` of a failure, ``host`` and ``pid``.
+    """Writes ``status.json`` (:class:`diffmem.run_state.RunState`) at least every ``every_seconds`` of training.
 
     Args:
         every_seconds: Longest age of the file while steps are made.
@@ -51,20 +42,19 @@ class Status(UpdateCallback, EvaluationCallback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self._write(trainer, "failed", f"{type(exception).__name__}: {exception}".splitlines()[0])
 
-    def _write(self, trainer: pl.Trainer, state: str, reason: str | None = None) -> None:
+    def _write(self, trainer: pl.Trainer, state: State, reason: str | None = None) -> None:
         if not trainer.is_global_zero:
             return
         self._written = time.time()
         first, start = self._start
-        record: dict[str, Any] = {
-            "state": state,
-            "step": trainer.global_step,
-            "max_steps": trainer.max_steps,
-            "steps_per_second": (trainer.global_step - first) / max(self._written - start, 1e-9),
-            "f_mem": self._f_mem,
-            "updated": self._written,
-            "reason": reason,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-        }
-        write_atomic(Path(trainer.default_root_dir) / FILE, json.dumps(record, indent=2) + "\n")
+        write_state(
+            RunState(
+                state,
+                folder=Path(trainer.default_root_dir),
+                step=trainer.global_step,
+                max_steps=trainer.max_steps,
+                steps_per_second=(trainer.global_step - first) / max(self._written - start, 1e-9),
+                f_mem=self._f_mem,
+                reason=reason,
+            )
+        )

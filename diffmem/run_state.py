@@ -1,0 +1,121 @@
+"""What a run is doing, read from its ``status.json`` and the log of its task; needs no torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from diffmem.errors import DataError
+from diffmem.files import write_atomic
+from diffmem.grid import EXIT, LOGS, Task
+
+FILE = "status.json"
+#: A running run renews its file within seconds; one that has not for so long is gone.
+STALE_SECONDS = 600.0
+
+State = Literal["waiting", "starting", "running", "requeued", "done", "failed", "died"]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """One run at one moment.
+
+    Attributes:
+        state: ``waiting`` (never started), ``starting`` (no step yet), ``running``, ``requeued`` (stopped to go on
+            later), ``done``, ``failed``, or ``died``: it says that it runs, but its process is gone.
+        folder: The run's folder; None where it has none yet.
+        step: Optimizer updates made.
+        max_steps: Optimizer updates asked for.
+        steps_per_second: Rate since the last start, evaluations included.
+        f_mem: Of the last evaluation.
+        updated: When the file was written, in Unix seconds.
+        reason: Why it failed or died.
+        host: Machine of its first rank.
+        pid: Process of its first rank.
+    """
+
+    state: State
+    folder: Path | None = None
+    step: int | None = None
+    max_steps: int | None = None
+    steps_per_second: float | None = None
+    f_mem: float | None = None
+    updated: float = 0.0
+    reason: str | None = None
+    host: str | None = None
+    pid: int | None = None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the present rate; None where there is none."""
+        if self.state != "running" or not self.steps_per_second or self.step is None or self.max_steps is None:
+            return None
+        return (self.max_steps - self.step) / self.steps_per_second
+
+
+def write_state(run: RunState) -> None:
+    """Make ``run`` what ``status.json`` in its folder says, signed by this process."""
+    assert run.folder is not None
+    record = {**asdict(run), "updated": time.time(), "host": socket.gethostname(), "pid": os.getpid()}
+    del record["folder"]
+    write_atomic(run.folder / FILE, json.dumps(record, indent=2) + "\n")
+
+
+def state_of_run(folder: Path) -> RunState:
+    """The run in ``folder``.
+
+    Raises:
+        DataError: Its ``status.json`` cannot be read.
+    """
+    path = folder / FILE
+    try:
+        run = RunState(**json.loads(path.read_text()), folder=folder)
+    except FileNotFoundError:
+        return RunState("waiting", folder)
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(str(path), got=str(error), expected="the status of a run", remedy="delete it") from error
+    reason = _why_gone(run)
+    return replace(run, state="died", reason=reason) if reason else run
+
+
+def _why_gone(run: RunState) -> str | None:
+    """Why a run that says it is at work is not; None where it may be."""
+    if run.state not in ("starting", "running"):
+        return None
+    if run.host == socket.gethostname() and run.pid is not None and not _is_alive(run.pid):
+        return f"process {run.pid} is gone"
+    age = time.time() - run.updated
+    return f"no sign of life for {age / 60:.0f} minutes" if age > STALE_SECONDS else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def state_of_task(task: Task, logs: Path = LOGS) -> RunState:
+    """The run of a grid's task, found through its log; ``waiting`` where that is missing or of another line."""
+    path = task.log(logs)
+    text = path.read_text(errors="replace") if path.exists() else ""
+    _, found, attempt = f"\n{text}".rpartition(f"\n{task.header}\n")
+    if not found:
+        return RunState("waiting")
+    lines = [line for line in attempt.splitlines() if line.strip()]
+    ended = next((line for line in reversed(lines) if line.startswith(EXIT)), None)
+    folder = next((line[4:].partition(": ")[0] for line in lines if line.startswith("run ")), None)
+    if folder is not None:
+        return state_of_run(Path(folder))
+    if ended is None:
+        return RunState("starting")
+    lines.remove(ended)
+    return RunState("failed", reason=lines[-1].removeprefix("diffmem: ") if lines else ended)

@@ -1,0 +1,105 @@
+"""``python -m diffmem.status ROOT|GRID``: what the runs below a folder, or of a grid, are doing."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from diffmem.errors import EXIT_DONE, DataError, UserError
+from diffmem.grid import LOGS, read_grid
+from diffmem.run_state import FILE, RunState, state_of_run, state_of_task
+
+Row = tuple[int, str, RunState]
+
+_COLORS = {"done": "green", "running": "cyan", "starting": "cyan", "requeued": "yellow", "failed": "red", "died": "red"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m diffmem.status", description=__doc__)
+    parser.add_argument("source", type=Path, help="a folder with runs in or below it, or a grid file")
+    parser.add_argument("--failed", action="store_true", help="only the tasks to submit again, as --array takes them")
+    parser.add_argument("--logs", type=Path, default=LOGS, help="folder of a grid's logs; default %(default)s")
+    options = parser.parse_args(arguments)
+    try:
+        rows = states(options.source, options.logs)
+    except UserError as error:
+        print(f"diffmem: {error}", file=sys.stderr)
+        return error.exit_code
+    if options.failed:
+        print(",".join(str(number) for number, _, run in rows if run.state in ("failed", "died")))
+        return EXIT_DONE
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console.print(table(rows))
+    return EXIT_DONE
+
+
+def states(source: Path, logs: Path = LOGS) -> list[Row]:
+    """Number, name and state of each run of a grid file, or in and below a folder.
+
+    Raises:
+        ConfigError: A malformed grid.
+        DataError: Neither a grid nor a folder with runs.
+    """
+    if source.is_file():
+        return [(task.number, task.text, state_of_task(task, logs)) for task in read_grid(source)]
+    folders = sorted(path.parent for path in source.rglob(FILE))
+    if not folders:
+        raise DataError(
+            str(source), got="no runs", expected="a grid file or a folder with runs", remedy="mend the path"
+        )
+    return [(number, folder.name, state_of_run(folder)) for number, folder in enumerate(folders, start=1)]
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """One line a run, and a count of each state."""
+    counts = Counter(run.state for _, _, run in rows)
+    made = Table(title=", ".join(f"{count} {state}" for state, count in counts.items()), title_justify="left")
+    for name in ("#", "state", "step", "it/s", "left", "f_mem"):
+        made.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
+    made.add_column("run", overflow="fold")
+    for number, name, run in rows:
+        color = _COLORS.get(run.state, "dim")
+        shown = run.folder.name if run.folder else name
+        reason = f"\n{run.reason}" if run.reason else ""
+        made.add_row(str(number), f"[{color}]{run.state}[/]", *_numbers(run), _plain(shown + reason))
+    return made
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _numbers(run: RunState) -> tuple[str, str, str, str]:
+    step = "" if run.step is None else f"{run.step}/{run.max_steps}"
+    rate = f"{run.steps_per_second:.1f}" if run.state == "running" and run.steps_per_second else ""
+    left = "" if run.seconds_left is None else _duration(run.seconds_left)
+    return step, rate, left, "" if run.f_mem is None else f"{run.f_mem:.1%}"
+
+
+def describe(run: RunState) -> str:
+    """The state of a run in a few words."""
+    step, rate, left, f_mem = _numbers(run)
+    parts = [
+        run.state,
+        step and f"step {step}",
+        rate and f"{rate} it/s",
+        left and f"{left} left",
+        f_mem and f"f_mem {f_mem}",
+        run.reason,
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _duration(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    days, hours = divmod(hours, 24)
+    return f"{days}d {hours:02d}:{minutes:02d}" if days else f"{hours}:{minutes:02d} h"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""Print a grid, one run a line, as the product of lists.
+
+    python tools/make_grid.py --config configs/digits/unet.yaml --config configs/optimizer/sgd.yaml,configs/optimizer/adam.yaml \\
+        --data.n=32,64,128 --seed=0..2 --trainer.max_steps=40*n > grids/digits.txt
+
+Every option is a list: values between commas, or whole numbers FIRST..LAST; the last option changes fastest. Arithmetic
+may name other options by the last part of their key (n is data.n): + - * / // ** and min, max, round.
+"""  # noqa: E501
+
+import ast
+import contextlib
+import itertools
+import operator
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+
+from diffmem.errors import EXIT_DONE, ConfigError, UserError
+from diffmem.grid import check_line, options
+
+_OPERATORS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Pow: operator.pow,
+    ast.USub: operator.neg,
+}
+_FUNCTIONS = {"min": min, "max": max, "round": round}
+
+Number = int | float
+
+
+def grid_lines(arguments: Sequence[str]) -> list[str]:
+    """The lines of the grid that the options ask for, configs first on each.
+
+    Raises:
+        ConfigError: An option has no value, arithmetic names an unknown option, or a line would be malformed.
+    """
+    axes = []
+    for key, values in options(arguments):
+        if not key or not values:
+            raise ConfigError(
+                "make_grid", got=f"--{key}" if key else values, expected="--key=VALUE,…", remedy="see --help"
+            )
+        axes.append([(key, value) for value in split_values(values)])
+    axes.sort(key=lambda axis: axis[0][0] != "config")
+    if not axes:
+        raise ConfigError("make_grid", got="no options", expected="--key=VALUE,…", remedy="see --help")
+    lines = [_line(run) for run in itertools.product(*axes)]
+    for line in lines:
+        check_line(line, line)
+    return lines
+
+
+def split_values(values: str) -> list[str]:
+    """``"32,64"`` as its values, ``"0..2"`` as 0, 1, 2; commas inside brackets or quotes do not split."""
+    parts, depth, quote = [""], 0, ""
+    for letter in values:
+        quote = "" if letter == quote else quote or (letter if letter in "'\"" else "")
+        depth += 0 if quote else (letter in "([{") - (letter in ")]}")
+        if letter == "," and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [value for part in parts for value in _range(part)]
+
+
+def _range(part: str) -> list[str]:
+    ends = re.fullmatch(r"(\d+)\.\.(\d+)", part)
+    return [str(each) for each in range(int(ends[1]), int(ends[2]) + 1)] if ends else [part]
+
+
+def _line(run: Sequence[tuple[str, str]]) -> str:
+    numbers: dict[str, Number] = {}
+    for key, value in run:
+        with contextlib.suppress(ValueError):
+            numbers[key.rpartition(".")[2]] = int(value) if value.isdecimal() else float(value)
+    words = []
+    for key, value in run:
+        found = evaluate(value, numbers)
+        words.append(f"--{key} {shlex.quote(found)}" if key == "config" else shlex.quote(f"--{key}={found}"))
+    return " ".join(words)
+
+
+def evaluate(value: str, names: Mapping[str, Number]) -> str:
+    """``value`` where it is not arithmetic with ``names``, else its result, e.g. ``"640"`` of ``"20*n"`` at n = 32.
+
+    Raises:
+        ConfigError: A product that names something else.
+    """
+    try:
+        tree = ast.parse(value, mode="eval").body
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - {*_FUNCTIONS}
+        if not used or not used <= {*names} or isinstance(tree, ast.Name):
+            raise SyntaxError
+        result = _compute(tree, names)
+    except (SyntaxError, ArithmeticError) as error:
+        if "*" in value:
+            raise ConfigError(
+                value,
+                got="arithmetic that cannot be worked out",
+                expected=f"numbers and {', '.join(names) or 'names of other options'}",
+                remedy="give every option it names a number",
+            ) from error
+        return value
+    return str(int(result)) if isinstance(result, int) or result.is_integer() else repr(result)
+
+
+def _compute(tree: ast.AST, names: Mapping[str, Number]) -> Number:
+    match tree:
+        case ast.Constant(value=int() | float() as number):
+            return number
+        case ast.Name(id=name) if name in names:
+            return names[name]
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            return _OPERATORS[type(op)](_compute(left, names), _compute(right, names))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_compute(operand, names)
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](*(_compute(each, names) for each in arguments))
+    raise SyntaxError(ast.unparse(tree))
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    if not arguments or {"-h", "--help"} & {*arguments}:
+        print(__doc__)
+        return EXIT_DONE
+    try:
+        lines = grid_lines(arguments)
+    except UserError as error:
+        print(f"make_grid: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"# {len(lines)} runs: python tools/make_grid.py {shlex.join(arguments)}")
+    print("\n".join(lines))
+    return EXIT_DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""Run a grid on this machine, several runs at a time: python tools/run_grid.py GRID --jobs 2
+
+Every run gets an equal share of the cores. The same command again leaves finished runs alone and resumes the others.
+Output goes to logs/GRID/TASK.log. Exit code 1 if a run failed (their tasks are named), 130 after Ctrl-C.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.live import Live
+
+from diffmem.errors import EXIT_DONE, EXIT_FAILED, EXIT_REQUEUE, UserError
+from diffmem.grid import EXIT, LOGS, Task, read_grid
+from diffmem.run_state import RunState, state_of_task
+from diffmem.status import describe, table
+
+_EXIT_INTERRUPTED = 130
+_STOP_SECONDS = 120.0
+
+
+@dataclass
+class Child:
+    """A run in progress."""
+
+    task: Task
+    process: subprocess.Popen[bytes]
+    started: float
+
+
+class GridRunner:
+    """Runs tasks, ``jobs`` at a time, and reports on all of them.
+
+    Args:
+        tasks: The grid.
+        jobs: Number of runs at a time.
+        logs: Folder of the logs.
+        console: Where to report: a live table on a terminal, a line an event elsewhere.
+        every_seconds: Time between two plain summaries.
+    """
+
+    def __init__(self, tasks: list[Task], jobs: int, logs: Path, console: Console, every_seconds: float = 60.0) -> None:
+        self.tasks, self.jobs, self.logs, self.console, self.every_seconds = tasks, jobs, logs, console, every_seconds
+        self.exit_codes: dict[int, int] = {}
+        self._running: list[Child] = []
+        self._stopping = False
+        self._environment = {**os.environ, "OMP_NUM_THREADS": str(max(1, _num_cores() // jobs))}
+
+    def run(self) -> int:
+        """Run what is not done; returns the exit code."""
+        handlers = {each: signal.signal(each, self._stop) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            with Live(console=self.console, auto_refresh=False, transient=False) as live:
+                self._loop(live if self.console.is_terminal else None)
+        finally:
+            for each, handler in handlers.items():
+                signal.signal(each, handler)
+        return self._report()
+
+    def _loop(self, live: Live | None) -> None:
+        waiting = [task for task in self.tasks if not self._is_done(task)]
+        done = len(self.tasks) - len(waiting)
+        self.console.print(f"{len(self.tasks)} runs, {done} done, {self.jobs} at a time; output in {self._folder}")
+        summarized = time.monotonic()
+        while self._running or (waiting and not self._stopping):
+            while waiting and len(self._running) < self.jobs and not self._stopping:
+                self._start(waiting.pop(0))
+            time.sleep(0.2)
+            for child in [each for each in self._running if each.process.poll() is not None]:
+                self._finish(child)
+            if live and time.monotonic() - summarized > 1:
+                live.update(table([(task.number, task.text, self._state(task)) for task in self.tasks]), refresh=True)
+                summarized = time.monotonic()
+            elif not live and time.monotonic() - summarized > self.every_seconds:
+                for child in self._running:
+                    self._print(child.task, describe(self._state(child.task)))
+                summarized = time.monotonic()
+
+    def _is_done(self, task: Task) -> bool:
+        """Whether its run is done and no config file has changed since; ``diffmem.fit`` knows for sure."""
+        state = self._state(task)
+        return state.state == "done" and all(path.stat().st_mtime < state.updated for path in task.configs)
+
+    def _state(self, task: Task) -> RunState:
+        return state_of_task(task, self.logs)
+
+    @property
+    def _folder(self) -> Path:
+        return self.tasks[0].log(self.logs).parent
+
+    def _start(self, task: Task) -> None:
+        log = task.log(self.logs)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                task.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,  # a terminal's Ctrl-C reaches this process alone, which stops them in order
+            )
+        self._running.append(Child(task, process, time.monotonic()))
+        self._print(task, f"started: {task.text}")
+
+    def _finish(self, child: Child) -> None:
+        self._running.remove(child)
+        code = self.exit_codes[child.task.number] = child.process.returncode
+        with child.task.log(self.logs).open("a") as log:
+            log.write(f"{EXIT}{code}\n")
+        minutes = (time.monotonic() - child.started) / 60
+        self._print(child.task, f"exit code {code} after {minutes:.1f} min: {describe(self._state(child.task))}")
+
+    def _print(self, task: Task, text: str) -> None:
+        self.console.print(f"task {task.number}: {text}", soft_wrap=True, highlight=False, markup=False)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        """The first signal lets the runs save and stop; a second one, or two minutes, ends them."""
+        hard = self._stopping
+        self._stopping = True
+        for child in self._running:
+            if child.process.poll() is None:
+                os.killpg(child.process.pid, signal.SIGKILL if hard else signal.SIGTERM)
+        if not hard:
+            signal.signal(signal.SIGALRM, self._stop)
+            signal.setitimer(signal.ITIMER_REAL, _STOP_SECONDS)
+
+    def _report(self) -> int:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        failed = [number for number, code in self.exit_codes.items() if code not in (EXIT_DONE, EXIT_REQUEUE)]
+        if self._stopping:
+            self.console.print("stopped; the same command again goes on")
+            return _EXIT_INTERRUPTED
+        if failed:
+            names = ", ".join(map(str, sorted(failed)))
+            self.console.print(f"failed: task {names}; see {self._folder}", soft_wrap=True)
+            return EXIT_FAILED
+        self.console.print("all runs are done")
+        return EXIT_DONE
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("grid", type=Path, help="grid file; see tools/make_grid.py")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time; default %(default)s")
+    parser.add_argument("--logs", type=Path, default=LOGS, help="folder of the logs; default %(default)s")
+    options = parser.parse_args(arguments)
+    if options.jobs < 1:
+        parser.error(f"--jobs: got {options.jobs}, expected at least 1")
+    try:
+        tasks = read_grid(options.grid)
+    except UserError as error:
+        print(f"run_grid: {error}", file=sys.stderr)
+        return error.exit_code
+    return GridRunner(tasks, options.jobs, options.logs, Console()).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
