@@ -2,5 +2,7 @@
 
 from diffmem.data.digits import Digits
 from diffmem.data.images import Batch, ImageData
+from diffmem.data.mnist import MNIST
+from diffmem.data.prepared import CelebA, PreparedImages
 
-__all__ = ["Batch", "Digits", "ImageData"]
+__all__ = ["MNIST", "Batch", "CelebA", "Digits", "ImageData", "PreparedImages"]

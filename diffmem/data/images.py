@@ -1,5 +1,6 @@
-"""Subsets of n images beside a held-out set that none of them can touch."""
+"""Subsets of n images beside held-out sets that none of them can touch."""
 
+import hashlib
 from typing import Any, Literal, NamedTuple
 
 import lightning.pytorch as pl
@@ -27,11 +28,12 @@ class Batch(NamedTuple):
 
 
 class ImageData(pl.LightningDataModule):
-    """Training subset ``index · n … (index + 1) · n − 1`` of a pool of images, and a held-out test set.
+    """Training subset ``index · n … (index + 1) · n − 1`` of a pool of images, and held-out images.
 
-    The last ``num_test`` images of the order are the test set; subsets are taken from those before them. At index 0
-    subsets of growing n are nested. Pixels span [0, ``pixel_scale``] and the mean image of the training subset is
-    subtracted from every set; nothing is divided by a standard deviation, as in the paper.
+    The last ``num_test`` images of the order are the test set and the ``num_references · reference_size`` before them
+    the reference sets; subsets are taken from those before both. At index 0 subsets of growing n are nested. Pixels
+    span [0, ``pixel_scale``] and the mean image of the training subset is subtracted from training and test set;
+    nothing is divided by a standard deviation, as in the paper.
 
     Args:
         n: Number of training images, at least 2.
@@ -39,7 +41,9 @@ class ImageData(pl.LightningDataModule):
         batch_size: Images of a global batch, over all ranks.
         batch_mode: ``"min"``: min(batch_size, n), as in the paper; ``"full"``: n; ``"fixed"``: batch_size even where it
             is larger than n, so that a batch wraps around into the next epoch.
-        num_test: Number of held-out images.
+        num_test: Number of held-out images of the losses, of the null f_mem and of the distance in pixels.
+        num_references: Number of disjoint held-out sets that FID compares with.
+        reference_size: Images of each of these sets.
         permutation_seed: Seed of the order of the images; None for the order in which they come.
         pixel_scale: Width of the pixel range the model sees: 1 for [0, 1] as in the paper, 2 for the span of [−1, 1].
         seed: Seed of the batches.
@@ -60,6 +64,8 @@ class ImageData(pl.LightningDataModule):
         batch_size: int = 512,
         batch_mode: BatchMode = "min",
         num_test: int = 512,
+        num_references: int = 0,
+        reference_size: int = 10_000,
         permutation_seed: int | None = 0,
         pixel_scale: float = 1.0,
         seed: int = 0,
@@ -67,13 +73,18 @@ class ImageData(pl.LightningDataModule):
         super().__init__()
         self.n, self.index, self.seed = n, index, seed
         self.num_test, self.permutation_seed, self.pixel_scale = num_test, permutation_seed, pixel_scale
+        self.num_references, self.reference_size = num_references, reference_size
         self.batch_size = self._effective_batch_size(batch_size, batch_mode)
         if n < 2:
             raise ConfigError("data.n", got=n, expected="at least 2 training images", remedy="set --data.n")
-        if index < 0:
-            raise ConfigError("data.index", got=index, expected="0 or more", remedy="set --data.index")
-        if num_test < 2:
-            raise ConfigError("data.num_test", got=num_test, expected="at least 2", remedy="set --data.num_test")
+        for name, value, least in (
+            ("index", index, 0),
+            ("num_test", num_test, 2),
+            ("num_references", num_references, 0),
+            ("reference_size", reference_size, 2),
+        ):
+            if value < least:
+                raise ConfigError(f"data.{name}", got=value, expected=f"at least {least}", remedy=f"set --data.{name}")
         if not pixel_scale > 0:
             raise ConfigError("data.pixel_scale", got=pixel_scale, expected="above 0", remedy="set --data.pixel_scale")
 
@@ -82,19 +93,20 @@ class ImageData(pl.LightningDataModule):
         raise NotImplementedError
 
     def fingerprint(self) -> dict[str, Any]:
-        """What identifies the source, for the record of the run."""
-        return {"source": type(self).__name__, "num_images": len(self._pool)}
+        """What identifies the images of the source, for the record of the run."""
+        digest = hashlib.sha256(np.ascontiguousarray(self._pool))
+        return {"source": type(self).__name__, "num_images": len(self._pool), "sha256": digest.hexdigest()}
 
     @property
     def _pool(self) -> np.ndarray:
         if not hasattr(self, "_loaded"):
             self._loaded = self.load_images()
-            if len(self._loaded) < self.num_test + 2:
+            if len(self._loaded) < self.num_held_out + 2:
                 raise DataError(
                     "data",
                     got=f"{len(self._loaded)} images",
-                    expected=f"more than num_test = {self.num_test}",
-                    remedy="use more images or lower --data.num_test",
+                    expected=f"at least 2 beside the {self.num_held_out} held out",
+                    remedy="use more images or lower --data.num_test, --data.num_references or --data.reference_size",
                 )
         return self._loaded
 
@@ -123,19 +135,20 @@ class ImageData(pl.LightningDataModule):
     @property
     def num_held_out(self) -> int:
         """Number of images at the end of the order that no training subset may reach."""
-        return self.num_test
+        return self.num_test + self.num_references * self.reference_size
 
     def setup(self, stage: str | None = None) -> None:
         self.check()
         order = self._order()
-        train = self._images(order[self.index * self.n : (self.index + 1) * self.n])
+        train = self._unit_images(order[self.index * self.n : (self.index + 1) * self.n]) * self.pixel_scale
         self.mean = train.mean(0)
         self.train_images = train - self.mean
-        self.test_images = self.held_out_images(slice(-self.num_test, None))
+        self.test_images = self._unit_images(order[-self.num_test :]) * self.pixel_scale - self.mean
 
-    def held_out_images(self, which: slice) -> Tensor:
-        """Images at positions ``which`` of the order, centred by the training mean."""
-        return self._images(self._order()[which]) - self.mean
+    def reference_images(self, number: int, rows: slice = slice(None)) -> Tensor:
+        """Images ``rows`` of reference set ``number``, (·, C, H, W) in [0, 1], not centred."""
+        first = len(self._pool) - self.num_held_out + number * self.reference_size
+        return self._unit_images(self._order()[first : first + self.reference_size][rows])
 
     def _order(self) -> np.ndarray:
         num = len(self._pool)
@@ -143,10 +156,9 @@ class ImageData(pl.LightningDataModule):
             return np.arange(num)
         return torch.randperm(num, generator=rng.stream(self.permutation_seed, "order of the images")).numpy()
 
-    def _images(self, rows: np.ndarray) -> Tensor:
+    def _unit_images(self, rows: np.ndarray) -> Tensor:
         images = torch.from_numpy(np.ascontiguousarray(self._pool[rows]))
-        unit = images.float() / 255 if images.dtype == torch.uint8 else images.float()
-        return unit * self.pixel_scale
+        return images.float() / 255 if images.dtype == torch.uint8 else images.float()
 
     def to_unit(self, images: Tensor) -> Tensor:
         """Centred images (N, C, H, W) back in the pixel range [0, 1] (not clamped)."""

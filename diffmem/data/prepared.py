@@ -1,0 +1,62 @@
+"""Images that were prepared once into one array: CelebA, or any folder of pictures."""
+
+from typing import Any
+
+import numpy as np
+
+from diffmem.data.images import ImageData
+from diffmem.data.preparation import load_prepared
+
+
+class PreparedImages(ImageData):
+    """Subsets of an array that ``tools/prepare_celeba.py`` made, whatever its size, shape and colours.
+
+    The array is memory-mapped: a process holds its training subset and test set, never the whole.
+
+    Args:
+        path: The ``.npy`` file; its record, the ``.json``, lies beside it.
+        **subset: See :class:`diffmem.data.images.ImageData`.
+
+    Raises:
+        ConfigError: As there.
+        DataError: The array is missing, or is not the one that was recorded (when it is first read).
+    """
+
+    def __init__(self, path: str, **subset: Any) -> None:
+        super().__init__(**subset)
+        self.path = path
+
+    def load_images(self) -> np.ndarray:
+        array, self._record = load_prepared(self.path)
+        return array
+
+    def fingerprint(self) -> dict[str, Any]:
+        num_images = len(self._pool)  # reading the array reads its record
+        kept = {key: self._record[key] for key in ("sha256", "shape", "recipe", "order", "versions")}
+        return {"source": type(self).__name__, "num_images": num_images, **kept}
+
+
+class CelebA(PreparedImages):
+    """CelebA as in the paper: images in their natural order, the last 2,048 for the losses, 5 · 10,000 for FID.
+
+    Of the 202,599 images 150,551 are left for training subsets.
+
+    Args:
+        path: The ``.npy`` file made of ``img_align_celeba``.
+        num_test: See :class:`diffmem.data.images.ImageData`.
+        num_references: See there.
+        permutation_seed: See there; the paper's None takes subset ``index`` of the sorted files.
+        **subset: See there.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        num_test: int = 2048,
+        num_references: int = 5,
+        permutation_seed: int | None = None,
+        **subset: Any,
+    ) -> None:
+        super().__init__(
+            path, num_test=num_test, num_references=num_references, permutation_seed=permutation_seed, **subset
+        )
