@@ -21,6 +21,7 @@ from diffmem.theory.saddle_point import Population
 _NOISE_NODES = 32
 _MAX_DEGREE = 24
 _SERIES_TOLERANCE = 1e-5
+_SAMPLE = 64  # rows that settle where the series ends
 _CHUNK = 1 << 24  # numbers held at once while averaging over the noise
 
 
@@ -107,7 +108,7 @@ def training_moments(
     direction = W / norm[:, None]
     R = direction @ direction.T
 
-    sample = _hermite(function, means[:64], spread, nodes, weights, _MAX_DEGREE)[0]
+    sample = _hermite(function, means[:_SAMPLE], spread, nodes, weights, _MAX_DEGREE)[0]
     degree = _degree(sample, R)
     coefficients, second = _hermite(function, means, spread, nodes, weights, degree)
     return _mehler(coefficients, second, R), coefficients[1].mean(0)[:, None] * direction
@@ -165,13 +166,14 @@ def _hermite(
 def _degree(coefficients: Tensor, R: Tensor) -> int:
     """Last term of Mehler's series that moves the eigenvalues by more than 1e-5 E σ² in root mean square."""
     power = coefficients.square().mean(dim=(1, 2)).double()
-    correlation = R.clone().fill_diagonal_(0.0).abs()
-    scale = float(power[0] + power[1])
-    shifts = []
+    correlation = R[:_SAMPLE].abs().double()
+    correlation.diagonal().zero_()
+    enough = 1
     for k in range(2, len(power)):
-        moment = float(correlation.pow(2 * k).mean().sqrt()) * math.sqrt(len(R))
-        shifts.append(float(power[k]) / math.factorial(k) * moment)
-    return max([1, *(k for k, shift in enumerate(shifts, start=2) if shift > _SERIES_TOLERANCE * scale)])
+        shift = float(power[k]) / math.factorial(k) * math.sqrt(float(correlation.pow(2 * k).mean()) * len(R))
+        if shift > _SERIES_TOLERANCE * float(power[0] + power[1]):
+            enough = k
+    return enough
 
 
 def _mehler(coefficients: Tensor, second: Tensor, R: Tensor) -> Tensor:
