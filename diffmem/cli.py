@@ -8,7 +8,6 @@ from argparse import ArgumentError
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from diffmem import callbacks, rng
@@ -26,6 +25,7 @@ GROUPS: dict[str, type[pl.Callback]] = {
     "losses": callbacks.Losses,
     "grid": callbacks.SampleGrid,
     "progress": callbacks.ProgressReport,
+    "requeue": callbacks.Requeue,
     "evaluation": callbacks.Evaluation,
     "checkpoint": callbacks.Checkpoint,
     "status": callbacks.Status,
@@ -112,7 +112,7 @@ class CLI(LightningCLI):
         raise user_error_behind(cause) or (explain(cause, self._arguments, ()) if unreadable else cause)
 
     def _set_seed(self) -> None:
-        torch.manual_seed(rng.derive_seed(self.config["seed"], "weights"))
+        rng.seed_global(self.config["seed"], "weights")
 
     def before_instantiate_classes(self) -> None:
         self._check()

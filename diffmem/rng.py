@@ -36,6 +36,11 @@ def stream(seed: int, name: str, step: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(derive_seed(seed, name, step))
 
 
+def seed_global(seed: int, name: str, step: int = 0) -> None:
+    """Seed torch's global generators (weights, dropout), which draw what no stream can be handed to."""
+    torch.manual_seed(derive_seed(seed, name, step))
+
+
 def normal(seed: int, name: str, step: int, shape: tuple[int, ...]) -> Tensor:
     """Standard normal float32 tensor of ``shape``, on the CPU."""
     return torch.randn(shape, generator=stream(seed, name, step))

@@ -50,7 +50,7 @@ class DDPM(pl.LightningModule):
         size = len(images) * world_size
         index = torch.randint(1, self.schedule.num_steps, (size,), generator=rng.stream(self.seed, "time", number))
         noise = rng.normal(self.seed, "noise", number, (size, *images.shape[1:]))
-        torch.manual_seed(rng.derive_seed(self.seed, "dropout", number))
+        rng.seed_global(self.seed, "dropout", number)
         return self.losses(images, noise[mine].to(images.device), index[mine].to(images.device)).mean()
 
     def losses(self, images: Tensor, noise: Tensor, index: Tensor) -> Tensor:

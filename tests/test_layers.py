@@ -1,0 +1,105 @@
+"""The architecture as an import order, read from the source."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LAYERS = [
+    {"__init__", "errors", "files", "grid", "ranks", "rng", "run_folder", "run_state", "signals", "steps"},
+    {"diffusion", "metrics", "networks", "theory"},
+    {"data", "models"},
+    {"callbacks"},
+    {"analysis"},
+    {"cli", "cli_errors"},
+    {"compare", "evaluate", "fit", "status"},
+]
+TORCH_FREE = {"analysis", "compare", "errors", "files", "grid", "run_folder", "run_state", "signals", "status", "steps"}
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names that ``path`` imports anywhere, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """(layer member, file) of the package."""
+    for path in sorted((ROOT / "diffmem").rglob("*.py")):
+        yield path.relative_to(ROOT / "diffmem").parts[0].removesuffix(".py"), path
+
+
+def member(name: str) -> str | None:
+    """The part of diffmem that a dotted import lands in."""
+    package, _, rest = name.partition(".")
+    part = rest.partition(".")[0]
+    return (part if part in RANK else "__init__") if package == "diffmem" else None
+
+
+def test_every_module_has_a_layer():
+    assert {part for part, _ in modules()} <= set(RANK)
+
+
+@pytest.mark.parametrize(("part", "path"), list(modules()), ids=lambda value: str(value).rpartition("diffmem/")[2])
+def test_imports_go_one_way(part, path):
+    for name in imports(path):
+        target = member(name)
+        assert target is None or RANK[target] <= RANK[part], f"{part} imports {name}"
+
+
+def test_what_reads_runs_needs_no_torch():
+    for part, path in modules():
+        if part in TORCH_FREE:
+            found = {name.partition(".")[0] for name in imports(path)}
+            assert not found & {"torch", "lightning", "torchmetrics", "torchvision"}, path
+            assert {member(name) for name in imports(path)} <= {*TORCH_FREE, "__init__", None}, path
+
+
+def test_the_pure_layers_know_no_lightning():
+    for part, path in modules():
+        if RANK[part] <= 1:
+            assert not any(name.startswith("lightning") for name in imports(path)), path
+
+
+@pytest.mark.parametrize(
+    ("package", "files"),
+    [
+        ("wandb", {"callbacks/wandb.py", "analysis/wandb.py"}),
+        ("jsonargparse", set()),
+        ("lightning.pytorch.cli", {"cli.py"}),
+        ("torch_fidelity", {"metrics/features.py"}),
+    ],
+)
+def test_a_library_is_met_in_one_place(package, files):
+    users = {
+        str(path.relative_to(ROOT / "diffmem"))
+        for _, path in modules()
+        if any(name == package or name.startswith(f"{package}.") for name in imports(path))
+    }
+    assert users <= files
+
+
+def test_nothing_imports_the_tools_or_the_tests():
+    for _, path in modules():
+        assert not {name.partition(".")[0] for name in imports(path)} & {"tools", "tests"}
+
+
+def test_only_rng_makes_seeds():
+    for _, path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr in ("manual_seed", "seed_everything"):
+                assert path.name == "rng.py", path
+
+
+def test_diffmem_itself_is_imported_at_once():
+    """No heavy package comes with ``import diffmem``."""
+    code = "import sys, diffmem; print(len({'torch', 'lightning', 'numpy', 'pandas', 'wandb'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout.strip() == "0"
