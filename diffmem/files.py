@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -26,6 +27,15 @@ def write_atomic(path: Path, contents: str | bytes) -> None:
     partial = partial_path(path)
     partial.write_bytes(contents.encode() if isinstance(contents, str) else contents)
     publish(partial, path)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether every record of the archive that torch wrote has its checksum (reading it with torch does not check)."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, EOFError, ValueError):
+        return False
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

@@ -1,7 +1,6 @@
 """Checkpoints that are whole or absent, and the newest one that can be trusted."""
 
 import warnings
-import zipfile
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -10,7 +9,7 @@ from diffmem import ranks
 from diffmem.callbacks.training_loss import diverged
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.errors import CheckpointError, ConfigError
-from diffmem.files import partial_path, publish
+from diffmem.files import is_whole, partial_path, publish
 
 LAST = "last.ckpt"
 
@@ -77,7 +76,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
     """
     found = _newest_first(folder)
     for path in found:
-        if _is_whole(path):
+        if is_whole(path):
             return path
         warnings.warn(f"checkpoint {path} is damaged; falling back to the one before", stacklevel=2)
     if found:
@@ -92,12 +91,3 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.ckpt"), reverse=True)
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether every record of the archive has its checksum (reading it with torch does not check)."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile, EOFError, ValueError):
-        return False

@@ -139,26 +139,32 @@ class ImageData(pl.LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         self.check()
-        order = self._order()
-        train = self._unit_images(order[self.index * self.n : (self.index + 1) * self.n]) * self.pixel_scale
+        train = self.unit_images(self.train_rows) * self.pixel_scale
         self.mean = train.mean(0)
         self.train_images = train - self.mean
-        self.test_images = self._unit_images(order[-self.num_test :]) * self.pixel_scale - self.mean
+        num = len(self._pool)
+        self.test_images = self.unit_images(range(num - self.num_test, num)) * self.pixel_scale - self.mean
 
-    def reference_images(self, number: int, rows: slice = slice(None)) -> Tensor:
-        """Images ``rows`` of reference set ``number``, (·, C, H, W) in [0, 1], not centred."""
+    @property
+    def train_rows(self) -> range:
+        """Positions of the training subset in the order."""
+        return range(self.index * self.n, (self.index + 1) * self.n)
+
+    def reference_rows(self, number: int) -> range:
+        """Positions of reference set ``number`` in the order."""
         first = len(self._pool) - self.num_held_out + number * self.reference_size
-        return self._unit_images(self._order()[first : first + self.reference_size][rows])
+        return range(first, first + self.reference_size)
+
+    def unit_images(self, rows: range) -> Tensor:
+        """Images at positions ``rows`` of the order, (len(rows), C, H, W) in [0, 1], not centred."""
+        images = torch.from_numpy(np.ascontiguousarray(self._pool[self._order()[rows.start : rows.stop]]))
+        return images.float() / 255 if images.dtype == torch.uint8 else images.float()
 
     def _order(self) -> np.ndarray:
         num = len(self._pool)
         if self.permutation_seed is None:
             return np.arange(num)
         return torch.randperm(num, generator=rng.stream(self.permutation_seed, "order of the images")).numpy()
-
-    def _unit_images(self, rows: np.ndarray) -> Tensor:
-        images = torch.from_numpy(np.ascontiguousarray(self._pool[rows]))
-        return images.float() / 255 if images.dtype == torch.uint8 else images.float()
 
     def to_unit(self, images: Tensor) -> Tensor:
         """Centred images (N, C, H, W) back in the pixel range [0, 1] (not clamped)."""

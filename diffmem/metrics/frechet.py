@@ -26,9 +26,26 @@ def frechet_distance(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tenso
     Raises:
         ConfigError: The shapes do not fit together.
     """
-    reference = Reference.from_moments(mean_b, cov_b)
-    _check_shapes(mean_a, cov_a, dimension=len(reference.mean))
-    return float(_distance(mean_a.double() - reference.mean, cov_a.double(), reference))
+    return Reference.from_moments(mean_b, cov_b).distance(mean_a, cov_a)
+
+
+def feature_moments(features: Tensor | Iterable[Tensor]) -> tuple[Tensor, Tensor, int]:
+    """Mean (D,), unbiased covariance (D, D), both float64, and number N of features (N, D), or of batches of them.
+
+    Raises:
+        ConfigError: Fewer than two samples.
+    """
+    total, outer, count = torch.zeros(()), torch.zeros(()), 0
+    shift: Tensor | None = None
+    for batch in [features] if isinstance(features, Tensor) else features:
+        rows = batch.detach().double()
+        shift = rows.mean(0) if shift is None else shift
+        rows = rows - shift
+        total, outer, count = total + rows.sum(0), outer + rows.T @ rows, count + len(rows)
+    if shift is None or count < 2:
+        raise _too_few("samples", count, "at least 2")
+    mean = total / count
+    return shift + mean, (outer - count * mean.outer(mean)) / (count - 1), count
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,17 +88,16 @@ class Reference:
         Raises:
             ConfigError: Fewer than two samples.
         """
-        total, outer, count = torch.zeros(()), torch.zeros(()), 0
-        shift: Tensor | None = None
-        for batch in [features] if isinstance(features, Tensor) else features:
-            rows = batch.detach().double()
-            shift = rows.mean(0) if shift is None else shift
-            rows = rows - shift
-            total, outer, count = total + rows.sum(0), outer + rows.T @ rows, count + len(rows)
-        if shift is None or count < 2:
-            raise _too_few("reference samples", count, "at least 2")
-        mean = total / count
-        return cls.from_moments(shift + mean, (outer - count * mean.outer(mean)) / (count - 1), count)
+        return cls.from_moments(*feature_moments(features))
+
+    def distance(self, mean: Tensor, covariance: Tensor) -> float:
+        """Distance of the Gaussian with this mean (D,) and covariance (D, D); NaN if a moment is not finite.
+
+        Raises:
+            ConfigError: The shapes do not fit together.
+        """
+        _check_shapes(mean, covariance, dimension=len(self.mean))
+        return float(_distance(mean.double() - self.mean, covariance.double(), self))
 
     def to(self, device: torch.device | str) -> Reference:
         """The same reference on ``device``."""
