@@ -44,21 +44,22 @@ def group_runs(runs: Sequence[Run], by: Sequence[str]) -> dict[str, list[Run]]:
 
 
 def refuse_different_measurements(runs: Sequence[Run]) -> None:
-    """Values are compared only where they come from as many samples and the same threshold.
+    """Values are compared only where they come from as many samples, the same threshold and the same FID protocol.
 
     A Fréchet distance falls with the number of samples, and f_mem rises with the threshold.
 
     Raises:
-        DataError: Runs differ in ``num_samples`` or ``threshold``.
+        DataError: Runs differ in ``num_samples``, ``threshold`` or ``protocol``.
     """
-    for name in ("num_samples", "threshold"):
-        found: dict[float, str] = {}
+    for name in ("num_samples", "threshold", "protocol"):
+        found: dict[float | str, str] = {}
         for run in runs:
             if name in run.table.columns:
-                for value in run.table[name].dropna().unique():
-                    found.setdefault(float(value), run.name)
+                for value in run.table[name].dropna().unique().tolist():
+                    found.setdefault(value, run.name)
         if len(found) > 1:
-            shown = " and ".join(f"{value:g} ({run})" for value, run in list(found.items())[:2])
+            both = list(found.items())[:2]
+            shown = " and ".join(f"{value if isinstance(value, str) else f'{value:g}'} ({run})" for value, run in both)
             raise DataError(
                 name, got=shown, expected="the same in all runs", remedy="evaluate them alike or leave runs out"
             )

@@ -53,12 +53,11 @@ class FID(EvaluationCallback):
         kid_subset_size: int | None = None,
         cache: str | None = None,
     ) -> None:
-        counts = {
-            "batch_size": (batch_size, 1),
-            "kid_subsets": (kid_subsets, 1),
-            "kid_subset_size": (kid_subset_size, 2),
-        }
-        for name, (count, least) in counts.items():
+        for name, count, least in (
+            ("batch_size", batch_size, 1),
+            ("kid_subsets", kid_subsets, 1),
+            ("kid_subset_size", kid_subset_size, 2),
+        ):
             if count is not None and count < least:
                 raise ConfigError(f"fid.{name}", got=count, expected=f"at least {least}", remedy=f"set --fid.{name}")
         self.inception = None if weights is None else InceptionFeatures(weights)

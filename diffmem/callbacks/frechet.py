@@ -1,10 +1,15 @@
 """Quality of the samples where Inception is not at hand or not meaningful: Fréchet distance in pixel space."""
 
+from typing import Literal
+
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
+from diffmem.data.images import ImageData
+from diffmem.errors import ConfigError
 from diffmem.metrics.features import PixelFeatures
 from diffmem.metrics.frechet import FrechetDistance, Reference, frechet_distance
 
 _MIN_SAMPLES_FOR_ERROR = 20
+_MAX_DIMENSION = 4096
 
 
 class Frechet(EvaluationCallback):
@@ -15,13 +20,29 @@ class Frechet(EvaluationCallback):
 
     Columns: ``frechet_pixels``; ``frechet_pixels_std``, its standard error over the samples (jackknife);
     ``frechet_pixels_train``, the distance of the training subset itself: where a model that only copies ends up.
+
+    Args:
+        features: None switches the distance off, for images whose covariance is too large.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, features: Literal["pixels"] | None = "pixels") -> None:
+        self.features = features
         self._reference: Reference | None = None
         self._train: float | None = None
 
+    def check(self, data: ImageData, num_samples: int) -> None:
+        dimension = data.unit_images(range(1)).numel()
+        if self.features and dimension > _MAX_DIMENSION:
+            raise ConfigError(
+                "frechet.features",
+                got=f"pixels of images with {dimension} values",
+                expected=f"at most {_MAX_DIMENSION}, whose covariance can be handled",
+                remedy="set --frechet.features=null and --fid.weights=FILE",
+            )
+
     def measure(self, snapshot: Snapshot) -> Columns:
+        if self.features is None:
+            return {}
         data = snapshot.data
         features = PixelFeatures(tuple(snapshot.samples.shape[1:]))
         if self._reference is None:

@@ -12,13 +12,22 @@ import lightning.pytorch as pl
 import torch
 
 from diffmem import __version__
+from diffmem.data.images import ImageData
+from diffmem.errors import DataError
 from diffmem.files import write_atomic
 
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "numpy", "scikit-learn", "jsonargparse")
 
 
 class Provenance(pl.Callback):
-    """Writes ``provenance.json`` at the first start of a run and adds a line to its ``starts`` at every later one."""
+    """Writes ``provenance.json`` at the first start of a run and adds a line to its ``starts`` at every later one.
+
+    Raises:
+        DataError: The run was begun with other images.
+    """
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        check_same_images(Path(trainer.default_root_dir), trainer.datamodule)  # type: ignore[attr-defined]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -29,6 +38,24 @@ class Provenance(pl.Callback):
         record["data"] = trainer.datamodule.fingerprint()  # type: ignore[attr-defined]
         record["starts"].append({"step": trainer.global_step, **environment(trainer)})
         write_atomic(path, json.dumps(record, indent=2) + "\n")
+
+
+def check_same_images(folder: Path, data: ImageData) -> None:
+    """Refuse ``data`` for the run in ``folder`` if its record names other images.
+
+    Raises:
+        DataError: As said.
+    """
+    path = folder / "provenance.json"
+    recorded = json.loads(path.read_text()).get("data", {}) if path.exists() else {}
+    found = data.fingerprint()["sha256"]
+    if recorded and recorded["sha256"] != found:
+        raise DataError(
+            "data",
+            got=f"images of SHA-256 {found[:12]}…",
+            expected=f"those the run in {folder} began with, {recorded['sha256'][:12]}…",
+            remedy="restore them, or train another run on the new ones, e.g. with another --study",
+        )
 
 
 def environment(trainer: pl.Trainer) -> dict[str, Any]:
