@@ -79,18 +79,21 @@ def bulks(
         SaddlePointError: The masses found do not sum to 1: a bulk is too narrow to be resolved in float64.
     """
     equations = saddle_point(psi_p, psi_n, t, population, activation)
+    tolerance = _MASS_TOLERANCE * min(1.0, 1 / psi_p)
     for points in (400, 1600, 6400):
-        intervals = _support(equations, points)
-        masses = [_mass(equations, low, high, points) for low, high in intervals]
-        if abs(equations.point_mass + sum(masses) - 1) < _MASS_TOLERANCE * min(1.0, 1 / psi_p):
+        intervals = [(low, high, _mass(equations, low, high, points)) for low, high in _support(equations, points)]
+        total = equations.point_mass + sum(mass for _, _, mass in intervals)
+        if abs(total - 1) < tolerance:
             break
     else:
-        raise SaddlePointError("bulks of U", got=f"masses that sum to {equations.point_mass + sum(masses):.6f}",
+        raise SaddlePointError("bulks of U", got=f"masses that sum to {total:.6f}",
                                expected="1", remedy="take t or psi_n less extreme")  # fmt: skip
     s2 = equations.s2
     found = [Bulk("δ", s2, s2, equations.point_mass)] if equations.point_mass else []
     below = equations.point_mass
-    for (low, high), mass in zip(intervals, masses, strict=True):
+    for low, high, mass in intervals:
+        if mass < tolerance:  # rounding beside the point mass
+            continue
         found.append(Bulk(_name(equations, below, below + mass), low, high, mass))
         below += mass
     return tuple(found)

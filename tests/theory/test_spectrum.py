@@ -3,6 +3,7 @@
 import itertools
 import math
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_bulks_hold_the_eigenvalues_of_the_gaussian_equivalent(setting: tuple) -
     eigenvalues = simulate(*setting, dim=30, exact=False)
     found = bulks(*setting)
     limits = [-np.inf, *(math.sqrt(a.high * b.low) for a, b in itertools.pairwise(found)), np.inf]
-    for bulk, low, high in zip(found, limits, limits[1:], strict=False):
+    for bulk, low, high in zip(found, limits[:-1], limits[1:], strict=True):
         inside = eigenvalues[(eigenvalues > low) & (eigenvalues <= high)]
         assert len(inside) / len(eigenvalues) == pytest.approx(bulk.mass, rel=0.01)
         assert 0.95 * bulk.low < inside.min()
@@ -100,6 +101,8 @@ def test_masses_sum_to_one_and_the_trace_is_right(psi_p: float, psi_n: float, t:
     """∫λρ = Tr U/p = E σ²: known without the saddle point."""
     found = bulks(psi_p, psi_n, t, population)
     assert sum(bulk.mass for bulk in found) == pytest.approx(1, abs=0.01)
+    assert all(bulk.name for bulk in found)
+    assert all(left.high < right.low for left, right in pairwise(found))
     theta = (np.arange(800) + 0.5) * np.pi / 800
     trace = 0.0
     for bulk in found:
