@@ -54,3 +54,9 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_root = tmp_path_factory.mktemp("finished")
     run_fit(run_root)
     return only_run(run_root)
+
+
+@pytest.fixture(autouse=True)
+def no_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``fit.main(args)`` in this process sees its own arguments alone."""
+    monkeypatch.setattr(sys, "argv", ["diffmem"])

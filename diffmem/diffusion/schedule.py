@@ -50,6 +50,6 @@ class LinearSchedule:
         return int(torch.argmin((self.time - t).abs()))
 
     def signal_and_noise(self, index: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """√ᾱ and √(1−ᾱ) at ``index`` (B,), in the dtype and on the device of ``like`` (B, \\*), shaped to multiply it."""
+        """√ᾱ and √(1−ᾱ) at ``index`` (B,), shaped to multiply ``like`` (B, \\*), in its dtype and on its device."""
         alpha_bar = self.alpha_bar.to(index.device)[index].reshape(-1, *[1] * (like.dim() - 1))
         return alpha_bar.sqrt().to(like), (1 - alpha_bar).sqrt().to(like)

@@ -22,7 +22,7 @@ def exact_predictor(schedule):
 
 
 def test_ddim_follows_the_probability_flow():
-    """The flow maps x_T to μ + σ (x_T − √ᾱ_T μ) / √(ᾱ_T σ² + 1 − ᾱ_T); DDIM is its Euler scheme, first order in 1/steps."""
+    """The flow maps x_T to μ + σ (x_T − √ᾱ_T μ) / √(ᾱ_T σ² + 1 − ᾱ_T); DDIM is a scheme of first order for it."""
     schedule = LinearSchedule()
     x_init = torch.linspace(-3, 3, 13, dtype=torch.float64)[:, None]
     alpha_bar = schedule.alpha_bar[-1]

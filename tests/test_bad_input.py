@@ -1,0 +1,92 @@
+"""Mistakes of a newcomer: one line that names key, value and remedy, the right exit code, and no run folder."""
+
+import re
+
+import pytest
+from conftest import SMALL
+
+from diffmem import fit
+
+
+def attempt(capsys, tmp_path, *overrides, config=SMALL):
+    """(exit code, standard error) of a fit that should be refused."""
+    code = fit.main([*config, f"--run_root={tmp_path}/runs", *overrides])
+    return code, capsys.readouterr().err.strip()
+
+
+@pytest.mark.parametrize(
+    ("override", "what"),
+    [
+        ("--data.m=3", r"data\.m: got an unknown key.*did you mean data\.n\?"),
+        ("--evaluation.num_smaples=3", r"evaluation\.num_smaples: .*did you mean evaluation\.num_samples\?"),
+        ("--model.network.base_chanels=8", r"did you mean model\.network\.base_channels\?"),
+        ("--data.n=many", r"data\.n: got many, expected int"),
+        ("--optimizer.lr=fast", r"optimizer\.lr: got fast, expected float"),
+        ("--wandb.mode=sometimes", r"wandb\.mode: got sometimes.*offline"),
+        ("--optimizer=Adm", r"optimizer: got Adm.*Adam"),
+        ("--data.n=1", r"data\.n: got 1, expected at least 2"),
+        ("--data.n=1500", r"lower --data\.n to at most 1285"),
+        ("--data.index=200", r"n = 16, index = 200"),
+        ("--memorization.threshold=1.5", r"memorization\.threshold: got 1\.5"),
+        ("--evaluation.steps=often", r"evaluation\.steps: got 'often'"),
+        ("--evaluation.num_samples=0", r"evaluation\.num_samples: got 0"),
+        ("--evaluation.sampling_steps=2000", r"sampling_steps: got 2000, expected 1 to 1000"),
+        ("--losses.t=100", r"time t: got 100"),
+        ("--model.network.base_channels=12", r"base_channels: got 12, expected a positive multiple of 8"),
+        ("--trainer.max_steps=0", r"trainer\.max_steps: got 0"),
+        ("--trainer.default_root_dir=x", r"trainer\.default_root_dir: .*--run_root"),
+        ("--checkpoint.keep=1", r"checkpoint\.keep: got 1"),
+        ("--run_root=/proc/nowhere", r"run_root: got /proc/nowhere"),
+        ("--data=NoSuchData", r"data: got NoSuchData.*Digits"),
+    ],
+)
+def test_a_mistake_ends_in_one_line(capsys, tmp_path, override, what):
+    code, message = attempt(capsys, tmp_path, override)
+    assert code == 2
+    assert re.fullmatch(rf"diffmem: .*{what}.*", message), message
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_mistake_in_a_file_names_the_file(capsys, tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("evaluation:\n  num_smaples: 3\n")
+    code, message = attempt(capsys, tmp_path, "--config", str(overlay))
+    assert code == 2
+    assert re.fullmatch(rf"diffmem: evaluation\.num_smaples: .*evaluation\.num_samples.*{overlay}", message), message
+
+
+def test_a_missing_file_is_named(capsys, tmp_path):
+    code, message = attempt(capsys, tmp_path, "--config", "nowhere.yaml")
+    assert code == 2
+    assert re.fullmatch(r"diffmem: config: .*nowhere\.yaml.*", message), message
+
+
+def test_no_optimizer_is_an_error_with_a_remedy(capsys, tmp_path):
+    config = ["--model=DDPM", "--model.network=UNet", "--data=Digits", "--trainer.max_steps=1"]
+    code, message = attempt(capsys, tmp_path, config=config)
+    assert code == 2
+    assert re.fullmatch(r"diffmem: optimizer: .*configs/optimizer/adam\.yaml.*", message), message
+
+
+def test_a_loss_that_is_no_number_names_its_step_and_keeps_the_last_good_checkpoint(capsys, tmp_path, monkeypatch):
+    from diffmem.models import DDPM
+
+    original = DDPM.training_step
+    monkeypatch.setattr(
+        DDPM, "training_step", lambda self, batch, k: original(self, batch, k) * (float("nan") if k == 4 else 1)
+    )
+    code, message = attempt(capsys, tmp_path, "--evaluation.steps=[]", "--training_loss.every_n_steps=1")
+    assert code == 1
+    assert message.startswith("diffmem: step 5: got a training loss of nan"), message
+    (folder,) = (tmp_path / "runs").glob("*/*")
+    assert (folder / "checkpoints/last.ckpt").resolve().name == "step-00000004.ckpt"
+    assert '"failed"' in (folder / "status.json").read_text()
+
+
+def test_samples_that_are_no_numbers_name_the_step(capsys, tmp_path, monkeypatch):
+    from diffmem.models import DDPM
+
+    monkeypatch.setattr(DDPM, "sample", lambda self, noise, _: noise / 0)
+    code, message = attempt(capsys, tmp_path)
+    assert code == 1
+    assert message.startswith("diffmem: step 0: got samples that are not finite"), message

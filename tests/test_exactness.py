@@ -1,0 +1,120 @@
+"""What must not change a run's numbers does not: evaluation, resuming, accumulation bookkeeping."""
+
+import json
+import warnings
+
+import pytest
+import torch
+from conftest import SMALL, only_run
+from test_fit import assert_same_run, equal, weights
+
+from diffmem import fit
+from diffmem.files import read_table
+
+
+def run(run_root, *overrides):
+    assert fit.main([*SMALL, f"--run_root={run_root}", *overrides]) == 0
+    return only_run(run_root)
+
+
+def test_evaluation_is_passive(tmp_path, finished_run):
+    quiet = run(tmp_path, "--evaluation.steps=[]", "--evaluation.num_samples=2", "--losses.num_draws=1")
+    assert equal(weights(quiet), weights(finished_run))
+    both = [read_table(folder / "metrics.csv") for folder in (quiet, finished_run)]
+    assert [row["loss"] for row in both[0]] == [row["loss"] for row in both[1]]
+
+
+def test_the_module_is_back_in_its_modes_after_an_evaluation(tmp_path, monkeypatch):
+    from diffmem.callbacks import Evaluation
+
+    seen = []
+    original = Evaluation.evaluate
+
+    def evaluate(self, trainer, module):
+        module.network.middle[0].eval()
+        before = [each.training for each in module.modules()]
+        original(self, trainer, module)
+        seen.append([each.training for each in module.modules()] == before)
+        module.train()
+
+    monkeypatch.setattr(Evaluation, "evaluate", evaluate)
+    run(tmp_path)
+    assert seen == [True] * 4
+
+
+def test_another_seed_or_subset_is_another_run(tmp_path, finished_run):
+    seed = run(tmp_path / "seed", "--seed=1")
+    index = run(tmp_path / "index", "--data.index=1")
+    names = {folder.name for folder in (finished_run, seed, index)}
+    assert len(names) == 3
+    assert not equal(weights(seed)[0], weights(finished_run)[0])
+    settings = {read_table(folder / "evaluations.csv")[0]["setting"] for folder in (finished_run, seed, index)}
+    assert len(settings) == 1
+
+
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(tmp_path, finished_run, monkeypatch):
+    from diffmem.models import DDPM
+
+    original = DDPM.training_step
+
+    def stop_at_step_6(self, batch, k):
+        if batch.number == 5:
+            raise RuntimeError("power cut")
+        return original(self, batch, k)
+
+    monkeypatch.setattr(DDPM, "training_step", stop_at_step_6)
+    with pytest.raises(RuntimeError, match="power cut"):
+        fit.main([*SMALL, f"--run_root={tmp_path}"])
+    monkeypatch.undo()
+    folder = only_run(tmp_path)
+    last = folder / "checkpoints/last.ckpt"
+    assert last.resolve().name == "step-00000004.ckpt"
+    contents = bytearray(last.read_bytes())
+    contents[len(contents) // 2] ^= 1
+    last.write_bytes(contents)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert fit.main([*SMALL, f"--run_root={tmp_path}"]) == 0
+    assert any("step-00000004.ckpt is damaged" in str(each.message) for each in caught)
+    assert json.loads((folder / "provenance.json").read_text())["starts"][1]["step"] == 2
+    assert_same_run(folder, finished_run)
+
+
+def test_only_damaged_checkpoints_are_no_silent_restart(tmp_path, capsys):
+    folder = run(tmp_path)
+    (folder / "status.json").unlink()
+    for path in (folder / "checkpoints").glob("step-*.ckpt"):
+        path.write_bytes(b"")
+    with pytest.warns(UserWarning, match="damaged"):
+        assert fit.main([*SMALL, f"--run_root={tmp_path}"]) == 3
+    assert "3 checkpoints, all damaged" in capsys.readouterr().err
+
+
+def test_accumulated_batches_count_as_one_update(tmp_path):
+    folder = run(tmp_path, "--trainer.accumulate_grad_batches=2")
+    rows = read_table(folder / "evaluations.csv")
+    assert [(row["step"], row["images_seen"]) for row in rows] == [("0", "0"), ("2", "32"), ("4", "64"), ("6", "96")]
+    assert [row["step"] for row in read_table(folder / "metrics.csv")] == ["3", "6"]
+
+
+def test_two_processes_cannot_share_a_run(tmp_path, capsys, finished_run):
+    from diffmem.run_folder import locked
+
+    folder = tmp_path / "digits" / finished_run.name
+    with locked(folder):
+        assert fit.main([*SMALL, f"--run_root={tmp_path}"]) == 2
+    assert "a second process of this run" in capsys.readouterr().err
+
+
+def test_wandb_offline_mirrors_the_rows(tmp_path):
+    folder = run(tmp_path, "--wandb.mode=offline", "--wandb.tags=[a,b]")
+    (log,) = folder.glob("wandb/offline-run-*/*.wandb")
+    assert log.stem.endswith(folder.name)
+    contents = log.read_bytes()
+    for row in read_table(folder / "evaluations.csv"):
+        assert row["loss_test"][:12].encode() in contents
+
+
+def test_the_state_of_a_run_is_plain_values(finished_run):
+    checkpoint = torch.load(finished_run / "checkpoints/last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 6
