@@ -10,7 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from diffmem import callbacks, rng
+from diffmem import callbacks, cluster, rng
 from diffmem.cli_errors import explain, user_error_behind
 from diffmem.errors import ConfigError
 from diffmem.run_folder import RunIdentity
@@ -22,6 +22,7 @@ GROUPS: dict[str, type[pl.Callback]] = {
     "training_loss": callbacks.TrainingLoss,
     "memorization": callbacks.Memorization,
     "frechet": callbacks.Frechet,
+    "fid": callbacks.FID,
     "losses": callbacks.Losses,
     "grid": callbacks.SampleGrid,
     "progress": callbacks.ProgressReport,
@@ -120,7 +121,9 @@ class CLI(LightningCLI):
         self.identity = RunIdentity(json.loads(plain))
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        trainer = super().instantiate_trainer(default_root_dir=self.identity.folder, **kwargs)
+        trainer = super().instantiate_trainer(
+            default_root_dir=self.identity.folder, plugins=cluster.environment(), **kwargs
+        )
         evaluation, wandb = self.config_init["evaluation"], self.config_init["wandb"]
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
         evaluation.identity = {**self.identity.columns, "num_parameters": num_parameters}

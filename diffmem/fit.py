@@ -1,24 +1,26 @@
 """``python -m diffmem.fit --config A.yaml [--config B.yaml …] [--key=value …]``: train one run and measure it.
 
-Exit codes: 0 done, 1 diverged, 2 bad config, 3 bad data, 75 stopped to be requeued. The same command again resumes.
+Exit codes: 0 done, 1 diverged, 2 bad config, 3 bad data, 75 stopped by a signal. The same command again resumes.
 """
+
+from __future__ import annotations
 
 import contextlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from diffmem import signals
+from diffmem.errors import EXIT_DONE, EXIT_REQUEUE, UserError
 
-from diffmem.callbacks.checkpoint import newest_checkpoint
-from diffmem.cli import CLI
-from diffmem.errors import EXIT_DONE, UserError
-from diffmem.files import read_table, write_atomic
-from diffmem.run_folder import locked
-from diffmem.run_state import RunState, state_of_run, write_state
+if TYPE_CHECKING:
+    from diffmem.cli import CLI
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line ``args`` (None: the process's own); returns the exit code."""
+    from diffmem.cli import CLI  # seconds of imports, in which a signal must not be lost
+
     try:
         return _fit(CLI(args))
     except UserError as error:
@@ -27,12 +29,23 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _fit(cli: CLI) -> int:
+    from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+    from diffmem import cluster
+    from diffmem.callbacks.checkpoint import newest_checkpoint
+    from diffmem.files import write_atomic
+    from diffmem.run_folder import locked
+    from diffmem.run_state import RunState, state_of_run, write_state
+
     trainer, data, folder = cli.trainer, cli.datamodule, cli.identity.folder
-    data.check(trainer.num_devices * trainer.num_nodes)
-    if state_of_run(folder).state == "done":
-        print(f"run {folder}: finished before, nothing to do")
-        return EXIT_DONE
     first_rank = rank_zero_only.rank == 0
+    cluster.check_launch(trainer)
+    data.check(trainer.num_devices * trainer.num_nodes)
+    cli.config_init["evaluation"].check(trainer, data)
+    if state_of_run(folder).state == "done":
+        if first_rank:
+            print(f"run {folder}: finished before, nothing to do")
+        return EXIT_DONE
     with locked(folder) if first_rank else contextlib.nullcontext():
         checkpoint = newest_checkpoint(folder / "checkpoints")
         if first_rank:
@@ -40,7 +53,13 @@ def _fit(cli: CLI) -> int:
             (folder / "checkpoints").mkdir(exist_ok=True)
             write_atomic(folder / "config.yaml", cli.parser.dump(cli.config, skip_none=False))
             write_state(RunState("starting", folder))
-        trainer.fit(cli.model, datamodule=data, ckpt_path=checkpoint)
+        try:
+            trainer.fit(cli.model, datamodule=data, ckpt_path=checkpoint)
+        except signals.StopRequested as stop:
+            return _stopped(folder, stop) if first_rank else EXIT_DONE
+        except BaseException:
+            cluster.end_other_ranks(trainer)
+            raise
         if first_rank:
             print(summary(folder))
     return EXIT_DONE
@@ -55,8 +74,19 @@ def _announce(folder: Path, checkpoint: Path | None) -> None:
         print(f"run {folder}", flush=True)
 
 
+def _stopped(folder: Path, stop: signals.StopRequested) -> int:
+    from diffmem.cluster import requeue_job
+
+    print(f"stopped: {folder}; the same command goes on", flush=True)
+    if stop.requeue:
+        requeue_job()
+    return EXIT_REQUEUE
+
+
 def summary(folder: Path) -> str:
     """What a person wants to know at the end of a run."""
+    from diffmem.files import read_table
+
     row = read_table(folder / "evaluations.csv")[-1]
     lines = [f"done: {folder}"]
     if "f_mem" in row:
@@ -68,4 +98,5 @@ def summary(folder: Path) -> str:
 
 
 if __name__ == "__main__":
+    signals.listen()
     sys.exit(main())

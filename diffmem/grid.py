@@ -150,7 +150,7 @@ def find_task(tasks: Sequence[Task], number: str) -> Task:
     return tasks[int(number) - 1]
 
 
-def main() -> int:
+def main() -> None:
     """``python -m diffmem.grid GRID K``."""
     try:
         if len(sys.argv) != 3:
@@ -163,10 +163,10 @@ def main() -> int:
         task = find_task(read_grid(Path(sys.argv[1])), sys.argv[2])
     except UserError as error:
         print(f"diffmem: {error}", file=sys.stderr)
-        return error.exit_code
+        sys.exit(error.exit_code)
     print(task.header, flush=True)
     os.execv(sys.executable, [sys.executable, "-m", "diffmem.fit", *task.arguments])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

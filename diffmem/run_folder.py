@@ -14,7 +14,7 @@ from diffmem.errors import ConfigError
 
 #: Keys that steer where and how a run is computed and shown; its numbers do not depend on them.
 _NOT_IDENTITY = (
-    "config", "run_root", "study", "wandb", "progress", "status", "provenance",
+    "config", "run_root", "study", "wandb", "progress", "status", "provenance", "requeue", "fid.cache",
     "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy",
 )  # fmt: skip
 

@@ -2,17 +2,20 @@
 
 from diffmem.callbacks.checkpoint import Checkpoint
 from diffmem.callbacks.evaluation import Evaluation, EvaluationCallback, Snapshot
+from diffmem.callbacks.fid import FID
 from diffmem.callbacks.frechet import Frechet
 from diffmem.callbacks.losses import Losses
 from diffmem.callbacks.memorization import Memorization
 from diffmem.callbacks.progress import ProgressReport
 from diffmem.callbacks.provenance import Provenance
+from diffmem.callbacks.requeue import Requeue
 from diffmem.callbacks.sample_grid import SampleGrid
 from diffmem.callbacks.status import Status
 from diffmem.callbacks.training_loss import TrainingLoss
 from diffmem.callbacks.wandb import WandbMirror
 
 __all__ = [
+    "FID",
     "Checkpoint",
     "Evaluation",
     "EvaluationCallback",
@@ -21,6 +24,7 @@ __all__ = [
     "Memorization",
     "ProgressReport",
     "Provenance",
+    "Requeue",
     "SampleGrid",
     "Snapshot",
     "Status",

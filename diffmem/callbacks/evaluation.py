@@ -1,6 +1,6 @@
 """Scheduled evaluation: samples are made once and every measurement reads them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from diffmem import ranks, rng
 from diffmem.callbacks.training_loss import diverged
 from diffmem.callbacks.updates import UpdateCallback
+from diffmem.data.images import ImageData
 from diffmem.errors import ConfigError
 from diffmem.files import put_row, read_table
 from diffmem.steps import scheduled_steps
@@ -59,7 +60,13 @@ class Snapshot:
 
 
 class EvaluationCallback(pl.Callback):
-    """A callback that takes part in the evaluations. Every rank calls both methods."""
+    """A callback that takes part in the evaluations. Every rank calls every method equally often."""
+
+    def check(self, data: ImageData, num_samples: int) -> None:
+        """Refuse, before anything is written, what could not be measured: a ConfigError says how to change it."""
+
+    def on_sampling(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The next batch of samples is about to be drawn."""
 
     def measure(self, snapshot: Snapshot) -> Columns:
         """Columns to add to the row of this step; the same on every rank."""
@@ -123,51 +130,88 @@ class Evaluation(UpdateCallback):
     def evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Columns:
         """Measure now and write the row. A collective: every rank takes part."""
         data: Images = trainer.datamodule  # type: ignore[attr-defined]
-        observers = [each for each in trainer.callbacks if isinstance(each, EvaluationCallback)]
-        row: dict[str, float | int | str | None] = {**self._row_start(trainer, data), "num_samples": self.num_samples}
+        row = self.measure(trainer, pl_module, data, trainer.global_step, Path(trainer.default_root_dir))
+        if trainer.is_global_zero:
+            put_row(table_path(trainer), row)
+        for observer in _observers(trainer):
+            observer.on_row(trainer, row)
+        return row
+
+    def check(self, trainer: pl.Trainer, data: ImageData) -> None:
+        """Refuse, before anything is written, what could not be measured.
+
+        Raises:
+            ConfigError: As said.
+        """
+        for observer in _observers(trainer):
+            observer.check(data, self.num_samples)
+
+    def measure(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, data: Images, step: int, folder: Path
+    ) -> Columns:
+        """The row of the model's present weights, those of ``step``. A collective: every rank takes part."""
+        observers = _observers(trainer)
+        row: dict[str, float | int | str | None] = {
+            **self._row_start(trainer, data, step),
+            "num_samples": self.num_samples,
+        }
         with evaluating(trainer, pl_module):
             rows = ranks.share(self.num_samples)
+
+            def announce() -> None:
+                for observer in observers:
+                    observer.on_sampling(trainer, pl_module)
+
+            samples = self.sample(pl_module, rows, data.train_images.shape[1:], announce)
             snapshot = Snapshot(
-                step=trainer.global_step,
-                samples=self._finite(trainer, self.sample(pl_module, rows, data.train_images.shape[1:])),
+                step=step,
+                samples=self._finite(step, samples),
                 rows=rows,
                 num_samples=self.num_samples,
                 model=pl_module,
                 data=data,
-                folder=Path(trainer.default_root_dir),
+                folder=folder,
             )
             for observer in observers:
                 row.update(observer.measure(snapshot))
-        row.update(self.identity)
-        if trainer.is_global_zero:
-            put_row(table_path(trainer), row)
-        for observer in observers:
-            observer.on_row(trainer, row)
-        return row
+        return {**row, **self.identity}
 
-    def sample(self, pl_module: pl.LightningModule, rows: range, shape: tuple[int, ...]) -> Tensor:
-        """Samples number ``rows``, (len(rows), \\*shape)."""
+    def sample(
+        self,
+        pl_module: pl.LightningModule,
+        rows: range,
+        shape: tuple[int, ...],
+        announce: Callable[[], None] = lambda: None,
+    ) -> Tensor:
+        """Samples number ``rows``, (len(rows), \\*shape); ``announce`` is called equally often on every rank."""
         found = [torch.empty(0, *shape, device=pl_module.device)]
-        for start in range(0, len(rows), self.batch_size):
-            noise = rng.normal_rows(self.seed, "sample", rows[start : start + self.batch_size], tuple(shape))
-            found.append(pl_module.sample(noise.to(pl_module.device), self.sampling_steps).float())
+        largest_share = -(-self.num_samples // ranks.rank_and_world()[1])
+        for start in range(0, max(largest_share, len(rows)), self.batch_size):
+            announce()
+            if batch := rows[start : start + self.batch_size]:
+                noise = rng.normal_rows(self.seed, "sample", batch, tuple(shape))
+                found.append(pl_module.sample(noise.to(pl_module.device), self.sampling_steps).float())
         return torch.cat(found)
 
     @staticmethod
-    def _finite(trainer: pl.Trainer, samples: Tensor) -> Tensor:
+    def _finite(step: int, samples: Tensor) -> Tensor:
         if ranks.any_rank(not samples.isfinite().all(), samples.device):
-            raise diverged(trainer.global_step, "samples that are not finite")
+            raise diverged(step, "samples that are not finite")
         return samples
 
-    def _row_start(self, trainer: pl.Trainer, data: Images) -> dict[str, float | int]:
+    def _row_start(self, trainer: pl.Trainer, data: Images, step: int) -> dict[str, float | int]:
         batch_size = data.batch_size * trainer.accumulate_grad_batches
-        images_seen = trainer.global_step * batch_size
+        images_seen = step * batch_size
         return {
-            "step": trainer.global_step,
+            "step": step,
             "images_seen": images_seen,
             "epochs": images_seen / len(data.train_images),
             "batch_size": batch_size,
         }
+
+
+def _observers(trainer: pl.Trainer) -> list[EvaluationCallback]:
+    return [each for each in trainer.callbacks if isinstance(each, EvaluationCallback)]
 
 
 def table_path(trainer: pl.Trainer) -> Path:

@@ -8,13 +8,14 @@ import lightning.pytorch as pl
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.run_state import RunState, State, write_state
+from diffmem.signals import StopRequested
 
 
 class Status(UpdateCallback, EvaluationCallback):
-    """Writes ``status.json`` (:class:`diffmem.run_state.RunState`) at least every ``every_seconds`` of training.
+    """Writes ``status.json`` (:class:`diffmem.run_state.RunState`) at least every ``every_seconds``.
 
     Args:
-        every_seconds: Longest age of the file while steps are made.
+        every_seconds: Longest age of the file while steps are made or samples drawn.
     """
 
     def __init__(self, every_seconds: float = 10.0) -> None:
@@ -29,6 +30,12 @@ class Status(UpdateCallback, EvaluationCallback):
         self._write(trainer, "running")
 
     def on_update(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._renew(trainer)
+
+    def on_sampling(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._renew(trainer)
+
+    def _renew(self, trainer: pl.Trainer) -> None:
         if time.time() - self._written >= self.every_seconds:
             self._write(trainer, "running")
 
@@ -36,11 +43,15 @@ class Status(UpdateCallback, EvaluationCallback):
         f_mem = row.get("f_mem")
         self._f_mem = f_mem if isinstance(f_mem, float) else None
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Reached also by a run that was killed after its last checkpoint and has nothing left to train."""
         self._write(trainer, "done")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        self._write(trainer, "failed", f"{type(exception).__name__}: {exception}".splitlines()[0])
+        if isinstance(exception, StopRequested):
+            self._write(trainer, "requeued")
+        else:
+            self._write(trainer, "failed", f"{type(exception).__name__}: {exception}".splitlines()[0])
 
     def _write(self, trainer: pl.Trainer, state: State, reason: str | None = None) -> None:
         if not trainer.is_global_zero:
