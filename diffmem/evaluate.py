@@ -1,0 +1,188 @@
+"""``python -m diffmem.evaluate RUN_DIR [--checkpoints=last|all|STEP,…] [--out=FILE] [--key=value …]``: measure again.
+
+Reads a run's saved checkpoints, on one device, and writes a table of its own with the columns of ``evaluations.csv``.
+The keys that may change are those of the measurements: another threshold, more samples, FID with weights that arrived
+later, other reference sets. With no keys the rows are the run's own, bit for bit on the same device.
+
+Exit codes: 0 done, 1 broken weights, 2 bad config, 3 bad data.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import lightning.pytorch as pl
+import torch
+
+from diffmem.callbacks.checkpoint import newest_checkpoint
+from diffmem.callbacks.evaluation import Evaluation, EvaluationCallback
+from diffmem.callbacks.fid import FID
+from diffmem.callbacks.provenance import check_same_images, environment
+from diffmem.callbacks.sample_grid import SampleGrid
+from diffmem.cli import CLI
+from diffmem.errors import EXIT_DONE, CheckpointError, ConfigError, DataError, UserError
+from diffmem.files import is_whole, put_row, read_table, write_atomic
+
+#: Keys and groups of keys that change what is measured and leave model and training as they were.
+MEASUREMENTS = (
+    "memorization", "frechet", "fid", "losses",
+    "evaluation.num_samples", "evaluation.sampling_steps", "evaluation.batch_size",
+    "data.path", "data.num_test", "data.num_references", "data.reference_size",
+    "trainer.accelerator",
+)  # fmt: skip
+
+_ON_ONE_DEVICE = ("--trainer.devices=1", "--trainer.num_nodes=1", "--trainer.strategy=auto")
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the command line ``args`` (None: the process's own); returns the exit code."""
+    try:
+        options, overrides = _parse(sys.argv[1:] if args is None else args)
+        table = evaluate(options.run, options.checkpoints, overrides, options.out)
+    except UserError as error:
+        print(f"diffmem: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"done: {table}")
+    return EXIT_DONE
+
+
+def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None = None, out: Path | None = None) -> Path:
+    """Measure saved checkpoints of a run again.
+
+    Args:
+        run: The run's folder; nothing in it changes but its subfolder ``evaluate``.
+        checkpoints: ``"last"``, ``"all"`` or steps separated by commas.
+        overrides: ``--key=value`` for keys among :data:`MEASUREMENTS`.
+        out: Table to write; None for ``RUN/evaluate/<hash of the config>.csv``. A ``.json`` beside it records what was
+            done. A step that the table already has is replaced.
+
+    Returns:
+        The table's path.
+
+    Raises:
+        ConfigError: A key that shapes the training, or a value that cannot be used.
+        DataError: No run, no such checkpoint, other images than the run's, or a table of another config at ``out``.
+    """
+    overrides = overrides or []
+    for override in overrides:
+        _check_override(override)
+    config = run / "config.yaml"
+    if not config.is_file():
+        raise DataError(
+            str(run), got="no config.yaml", expected="the folder of a run", remedy="give RUN_ROOT/STUDY/NAME of a run"
+        )
+    paths = _checkpoints(run / "checkpoints", checkpoints)
+    cli = CLI(["--config", str(config), *overrides, *_ON_ONE_DEVICE])
+    trainer, model, data = cli.trainer, cli.model, cli.datamodule
+    evaluation: Evaluation = cli.config_init["evaluation"]
+    data.check()
+    check_same_images(run, data)
+    evaluation.check(trainer, data)
+    table = out or run / "evaluate" / f"{cli.identity.config_hash}.csv"
+    _check_table(table, cli.identity.config_hash)
+    table.parent.mkdir(parents=True, exist_ok=True)
+    data.setup()
+    trainer.callbacks = [each for each in trainer.callbacks if _only_measures(each)]
+    model.to(trainer.strategy.root_device)
+    for path in paths:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(state["state_dict"])
+        _restore_measurements(trainer.callbacks, state["callbacks"])
+        row = evaluation.measure(trainer, model, data, state["global_step"], run)
+        put_row(table, row)
+        print(f"step {row['step']}: f_mem {row['f_mem']:.1%}", flush=True)
+    record: dict[str, Any] = {"run": str(run), "overrides": overrides, **environment(trainer)}
+    fid: FID = cli.config_init["fid"]
+    if fid.inception is not None:
+        record["fid"] = fid.protocol(data, evaluation.num_samples)
+    write_atomic(table.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
+    return table
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError("command line", got=message, expected="RUN_DIR and options", remedy="see --help")
+
+
+def _parse(args: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = _Parser(
+        prog="python -m diffmem.evaluate",
+        description="Measure saved checkpoints of a run again, into a table of its own.",
+        epilog=f"--key=value for these keys, or keys of these groups: {', '.join(MEASUREMENTS)}",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder of the run")
+    parser.add_argument("--checkpoints", default="last", help="last, all, or steps separated by commas (default: last)")
+    parser.add_argument("--out", type=Path, help="table to write (default: RUN_DIR/evaluate/HASH.csv)")
+    return parser.parse_known_args(args)
+
+
+def _check_override(override: str) -> None:
+    key, equals, _ = override.lstrip("-").partition("=")
+    plain = key.replace(".init_args", "")
+    if not override.startswith("--") or not equals:
+        raise ConfigError(override, got="no --key=value", expected="--key=value", remedy="see --help")
+    if not any(plain == allowed or plain.startswith(f"{allowed}.") for allowed in MEASUREMENTS):
+        raise ConfigError(
+            plain,
+            got="a key that does not change the measurements alone",
+            expected=f"one of {', '.join(MEASUREMENTS)}",
+            remedy="train another run with diffmem.fit, or leave it out",
+        )
+
+
+def _checkpoints(folder: Path, which: str) -> list[Path]:
+    newest = newest_checkpoint(folder)
+    saved = {int(path.stem.removeprefix("step-")): path for path in sorted(folder.glob("step-*.ckpt"))}
+    if newest is None:
+        raise CheckpointError(
+            str(folder), got="no checkpoint", expected="at least one", remedy="train the run with diffmem.fit first"
+        )
+    if which == "last":
+        return [newest]
+    steps = list(saved) if which == "all" else [int(each) if each.isdecimal() else None for each in which.split(",")]
+    if not set(steps) <= set(saved):
+        raise CheckpointError(
+            "--checkpoints",
+            got=which,
+            expected=f"last, all, or some of {', '.join(map(str, saved))}",
+            remedy="choose steps that were saved",
+        )
+    for path in (saved[step] for step in steps):
+        if not is_whole(path):
+            raise CheckpointError(
+                str(path), got="a damaged file", expected="a whole checkpoint", remedy="leave its step out"
+            )
+    return [saved[step] for step in steps]
+
+
+def _check_table(table: Path, config_hash: str) -> None:
+    """Rows of two configs in one table would be read as one curve."""
+    others = {row["config_hash"] for row in read_table(table)} - {config_hash}
+    if others:
+        raise DataError(
+            str(table),
+            got=f"rows of another config ({', '.join(sorted(others))})",
+            expected=f"a table of {config_hash}, or none",
+            remedy="choose another --out",
+        )
+
+
+def _only_measures(callback: pl.Callback) -> bool:
+    """Whether ``callback`` adds columns and writes nothing into the run's folder."""
+    measures = isinstance(callback, EvaluationCallback) and type(callback).measure is not EvaluationCallback.measure
+    return measures and not isinstance(callback, SampleGrid)
+
+
+def _restore_measurements(callbacks: list[pl.Callback], states: Mapping[str, Any]) -> None:
+    """What a measurement carries from step to step, such as averaged weights."""
+    for callback in callbacks:
+        if callback.state_key in states:
+            callback.load_state_dict(states[callback.state_key])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
