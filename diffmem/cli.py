@@ -121,9 +121,9 @@ class CLI(LightningCLI):
         self.identity = RunIdentity(json.loads(plain))
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        trainer = super().instantiate_trainer(
-            default_root_dir=self.identity.folder, plugins=cluster.environment(), **kwargs
-        )
+        plugins = self.config_init["trainer"]["plugins"] or []
+        plugins = [*(plugins if isinstance(plugins, list) else [plugins]), cluster.environment()]
+        trainer = super().instantiate_trainer(default_root_dir=self.identity.folder, plugins=plugins, **kwargs)
         evaluation, wandb = self.config_init["evaluation"], self.config_init["wandb"]
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
         evaluation.identity = {**self.identity.columns, "num_parameters": num_parameters}
