@@ -86,7 +86,7 @@ def test_score_error_is_the_distance_to_the_population_score() -> None:
 
 def test_stochastic_training_follows_the_closed_form() -> None:
     """Full batch, fresh noise at each update, autograd on the network itself."""
-    t, dim, psi_p, psi_n, step, updates = 0.1, 8, 16, 4, 0.1, 1500
+    t, dim, psi_p, psi_n, step, updates = 0.1, 8, 16, 4, 0.1, 1000
     delta = noise_variance(t)
     network = RandomFeatureNetwork(dim, psi_p * dim, seed=3)
     W = network.W.double()
@@ -97,7 +97,7 @@ def test_stochastic_training_follows_the_closed_form() -> None:
     generator = torch.Generator().manual_seed(0)
     optimizer = torch.optim.SGD(network.parameters(), lr=step * dim**2)
     images = math.exp(-t) * X.float()
-    marks: dict[int, list[float]] = {30: [], 300: [], 1500: []}
+    marks: dict[int, list[float]] = {30: [], 300: [], 1000: []}
     for update in range(1, updates + 1):
         noise = torch.randn(images.shape, generator=generator)
         score = network(images + math.sqrt(delta) * noise)
@@ -141,11 +141,11 @@ def test_krylov_is_exact_where_it_runs_to_the_end(seed: int, psi_p: int, psi_n: 
 
 @pytest.mark.parametrize(("psi_n", "t"), [(8, 0.01), (8, 0.1), (32, 0.1)])
 def test_krylov_against_the_dense_solution(psi_n: int, t: float) -> None:
-    U, V, population = problem(16, 64, psi_n, t)
+    U, V, population = problem(12, 64, psi_n, t)
     times = np.geomspace(0.1, 1e9, 60)
     dense = TrainingDynamics(U, V, 64, t, population, method="dense")
     krylov = TrainingDynamics(U, V, 64, t, population, method="krylov")
-    assert len(krylov.eigenvalues) < 0.65 * len(dense.eigenvalues)
+    assert len(krylov.eigenvalues) < 0.8 * len(dense.eigenvalues)
     expected, found = dense.curves(times), krylov.curves(times)
     assert found.loss_train == pytest.approx(expected.loss_train, abs=2e-6)
     assert found.loss_test == pytest.approx(expected.loss_test, rel=1e-4)
