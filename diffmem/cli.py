@@ -157,10 +157,12 @@ class CLI(LightningCLI):
 
 def _quiet() -> None:
     """Lightning's greetings, and its advice on loaders with workers and on epochs, which this data does not have."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
         ".*dataloader is not resumable.*",
         ".*is deprecated, use.*treespec.*",
+        ".*`srun` command is available.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -27,7 +27,7 @@ def environment() -> ClusterEnvironment:
         return TorchElasticEnvironment()
     if not _in_srun():
         return LightningEnvironment()
-    tasks = int(os.environ["SLURM_NTASKS"])
+    tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
     if tasks > 1 and "SLURM_NTASKS_PER_NODE" not in os.environ:
         raise ConfigError(
             "srun",
@@ -52,7 +52,7 @@ def check_launch(trainer: pl.Trainer) -> None:
             got = f"{processes} processes of torchrun, {per_node} on a node"
             remedy = f"use torchrun --nnodes={nodes} --nproc-per-node={devices}"
     elif _in_srun():
-        tasks, hosts = int(os.environ["SLURM_NTASKS"]), int(os.environ["SLURM_NNODES"])
+        tasks, hosts = int(os.environ["SLURM_STEP_NUM_TASKS"]), int(os.environ["SLURM_STEP_NUM_NODES"])
         if (tasks, hosts) != (devices * nodes, nodes):
             got = f"{tasks} tasks of srun on {hosts} nodes"
             remedy = f"use srun --nodes={nodes} --ntasks-per-node={devices}"

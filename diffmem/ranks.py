@@ -26,6 +26,15 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     return values
 
 
+def same_on_all_ranks(value: int, device: torch.device) -> bool:
+    """Whether every rank calls this with the same ``value``. A collective."""
+    if rank_and_world()[1] == 1:
+        return True
+    ends = torch.tensor([value, -value], device=device)
+    dist.all_reduce(ends, op=dist.ReduceOp.MAX)
+    return bool(ends[0] == -ends[1])
+
+
 def any_rank(flag: bool, device: torch.device) -> bool:
     """Whether ``flag`` is set on any rank. A collective."""
     if rank_and_world()[1] == 1:

@@ -15,7 +15,7 @@ LAYERS = [
     {"data", "models"},
     {"callbacks"},
     {"analysis"},
-    {"cli", "cli_errors"},
+    {"cli", "cli_errors", "cluster"},
     {"compare", "evaluate", "fit", "status"},
 ]
 TORCH_FREE = {"analysis", "compare", "errors", "files", "grid", "run_folder", "run_state", "signals", "status", "steps"}

@@ -7,7 +7,7 @@ from diffmem import ranks, signals
 from diffmem.callbacks.checkpoint import Checkpoint
 from diffmem.callbacks.evaluation import EvaluationCallback
 from diffmem.callbacks.updates import UpdateCallback
-from diffmem.errors import ConfigError
+from diffmem.errors import CheckpointError, ConfigError
 from diffmem.signals import StopRequested
 
 
@@ -24,6 +24,7 @@ class Requeue(UpdateCallback, EvaluationCallback):
 
     Raises:
         ConfigError: ``every_n_steps`` below 1.
+        CheckpointError: Ranks have loaded different checkpoints.
     """
 
     def __init__(self, every_n_steps: int = 10) -> None:
@@ -37,6 +38,13 @@ class Requeue(UpdateCallback, EvaluationCallback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         self._saved_step = trainer.global_step
+        if not ranks.same_on_all_ranks(trainer.global_step, pl_module.device):
+            raise CheckpointError(
+                f"{trainer.default_root_dir}/checkpoints",
+                got=f"step {trainer.global_step} on rank {trainer.global_rank}, another step on another rank",
+                expected="the same files on every node",
+                remedy="put --run_root on a file system that all nodes share",
+            )
 
     def on_update(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         step = trainer.global_step

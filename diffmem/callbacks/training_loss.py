@@ -79,7 +79,10 @@ class TrainingLoss(UpdateCallback):
         self._losses, self._clock = [], now
 
     def state_dict(self) -> dict[str, Any]:
-        return {"losses": [loss.item() for loss in self._losses]}
+        """Means over the ranks: every rank will load what rank 0 writes. A collective, like saving itself."""
+        if not self._losses:
+            return {"losses": []}
+        return {"losses": (ranks.sum_over_ranks(torch.stack(self._losses)) / ranks.rank_and_world()[1]).tolist()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._losses = [torch.tensor(loss) for loss in state_dict["losses"]]

@@ -42,7 +42,8 @@ class DDPM(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch, its times uniform on {1, …, T−1}.
 
-        Times and noise of batch k are drawn for the global batch; each rank takes its rows.
+        Times and noise of batch k are drawn for the global batch; each rank takes its rows. Dropout masks are drawn
+        rank by rank: with dropout, runs on different numbers of ranks are different draws.
         """
         number, images = batch
         rank, world_size = ranks.rank_and_world()
@@ -50,7 +51,7 @@ class DDPM(pl.LightningModule):
         size = len(images) * world_size
         index = torch.randint(1, self.schedule.num_steps, (size,), generator=rng.stream(self.seed, "time", number))
         noise = rng.normal(self.seed, "noise", number, (size, *images.shape[1:]))
-        rng.seed_global(self.seed, "dropout", number)
+        rng.seed_global(self.seed, f"dropout/{rank}" if rank else "dropout", number)
         return self.losses(images, noise[mine].to(images.device), index[mine].to(images.device)).mean()
 
     def losses(self, images: Tensor, noise: Tensor, index: Tensor) -> Tensor:

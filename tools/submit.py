@@ -1,0 +1,82 @@
+"""Submit a grid to SLURM as a job array: python tools/submit.py GRID [--dry-run] [sbatch options, e.g. --partition=gpu]
+
+Array task K runs line K; its output goes to logs/GRID/K.log. A malformed line is refused before anything is submitted.
+Submitting a grid again is safe: finished runs are left alone, others resume, a running one refuses a second process.
+"""
+
+import argparse
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from diffmem.errors import EXIT_DONE, EXIT_FAILED, ConfigError, UserError
+from diffmem.grid import Task, find_task, read_grid
+
+SCRIPT = Path(__file__).resolve().parent.parent / "sbatch" / "fit_array.sbatch"
+
+
+def command(tasks: list[Task], chosen: str | None, at_once: int | None, options: list[str]) -> list[str]:
+    """The ``sbatch`` command for the tasks that ``chosen`` names, all of them where it is None.
+
+    Raises:
+        ConfigError: A task that the grid does not have, or an option that is derived from the grid.
+    """
+    numbers = chosen or (f"1-{len(tasks)}" if len(tasks) > 1 else "1")
+    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", numbers):
+        raise ConfigError("--tasks", got=numbers, expected="numbers and ranges, e.g. 1-4,7", remedy="change --tasks")
+    for number in re.findall(r"\d+", numbers):
+        find_task(tasks, number)
+    derived = {"--array", "-a", "--output", "-o", "--job-name", "-J"}
+    for option in options:
+        if option.partition("=")[0] in derived:
+            raise ConfigError(
+                option,
+                got="an option of sbatch",
+                expected="it to follow from the grid",
+                remedy="use --tasks, --at-once",
+            )
+    limit = "" if at_once is None else f"%{at_once}"
+    log = tasks[0].log().parent
+    return [
+        "sbatch",
+        f"--array={numbers}{limit}",
+        f"--job-name={tasks[0].grid.stem}",
+        f"--output={log}/%a.log",
+        *options,
+        str(SCRIPT),
+        str(tasks[0].grid),
+    ]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("grid", type=Path, help="grid file; see tools/make_grid.py")
+    parser.add_argument("--dry-run", action="store_true", help="print the command and the runs, submit nothing")
+    parser.add_argument("--tasks", metavar="LIST", help="only these, e.g. 1-4,7; see diffmem.status --failed")
+    parser.add_argument("--at-once", type=int, metavar="N", help="most tasks that run at a time")
+    options, sbatch_options = parser.parse_known_args(arguments)
+    try:
+        tasks = read_grid(options.grid)
+        wanted = command(tasks, options.tasks, options.at_once, sbatch_options)
+    except UserError as error:
+        print(f"submit: {error}", file=sys.stderr)
+        return error.exit_code
+    if options.dry_run:
+        print(shlex.join(wanted))
+        for task in tasks:
+            print(task.header)
+        return EXIT_DONE
+    tasks[0].log().parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return EXIT_DONE if subprocess.run(wanted).returncode == 0 else EXIT_FAILED
+    except FileNotFoundError:
+        print("submit: no sbatch on this machine; tools/run_grid.py runs a grid without a scheduler", file=sys.stderr)
+        return EXIT_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
