@@ -1,42 +1,28 @@
 """Noise schedules: the variance-preserving forward process x_t = √ᾱ x + √(1−ᾱ) ξ."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from diffmem.errors import ConfigError
 
 
-class LinearSchedule:
-    """β grows linearly over the steps (Ho et al. 2020, arXiv 2006.11239).
+class Schedule:
+    """The times of a diffusion process that a model knows, by index.
 
     Args:
-        num_steps: Number T of diffusion steps, indexed 0 … T−1.
-        beta_start: β of the first step.
-        beta_end: β of the last step.
+        alpha_bar: (num_steps,) float64, descending.
 
     Attributes:
-        beta: (num_steps,) float64.
-        alpha_bar: (num_steps,) float64, ∏(1−β).
+        alpha_bar: (num_steps,) float64.
         time: (num_steps,) float64, the time t = −½ log ᾱ of dx = −x dt + √2 dB that each index stands for.
-
-    Raises:
-        ConfigError: Fewer than 2 steps, or not 0 < beta_start ≤ beta_end < 1.
     """
 
-    def __init__(self, num_steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 2e-2) -> None:
-        if num_steps < 2:
-            raise ConfigError("schedule.num_steps", got=num_steps, expected="at least 2", remedy="raise it")
-        if not 0 < beta_start <= beta_end < 1:
-            raise ConfigError(
-                "schedule.beta_start, schedule.beta_end",
-                got=(beta_start, beta_end),
-                expected="0 < beta_start <= beta_end < 1",
-                remedy="change them",
-            )
-        self.num_steps = num_steps
-        self.beta = torch.linspace(beta_start, beta_end, num_steps, dtype=torch.float64)
-        self.alpha_bar = torch.cumprod(1 - self.beta, dim=0)
-        self.time = -0.5 * torch.log(self.alpha_bar)
+    def __init__(self, alpha_bar: Tensor) -> None:
+        self.num_steps = len(alpha_bar)
+        self.alpha_bar = alpha_bar
+        self.time = -0.5 * torch.log(alpha_bar)
 
     def index_of(self, t: float) -> int:
         """Index whose time is nearest to ``t``.
@@ -53,3 +39,62 @@ class LinearSchedule:
         """√ᾱ and √(1−ᾱ) at ``index`` (B,), shaped to multiply ``like`` (B, \\*), in its dtype and on its device."""
         alpha_bar = self.alpha_bar.to(index.device)[index].reshape(-1, *[1] * (like.dim() - 1))
         return alpha_bar.sqrt().to(like), (1 - alpha_bar).sqrt().to(like)
+
+
+class LinearSchedule(Schedule):
+    """β grows linearly over the steps (Ho et al. 2020, arXiv 2006.11239).
+
+    Args:
+        num_steps: Number T of diffusion steps, indexed 0 … T−1.
+        beta_start: β of the first step.
+        beta_end: β of the last step.
+
+    Attributes:
+        beta: (num_steps,) float64.
+        alpha_bar: (num_steps,) float64, ∏(1−β).
+
+    Raises:
+        ConfigError: Fewer than 2 steps, or not 0 < beta_start ≤ beta_end < 1.
+    """
+
+    def __init__(self, num_steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 2e-2) -> None:
+        if num_steps < 2:
+            raise ConfigError("schedule.num_steps", got=num_steps, expected="at least 2", remedy="raise it")
+        if not 0 < beta_start <= beta_end < 1:
+            raise ConfigError(
+                "schedule.beta_start, schedule.beta_end",
+                got=(beta_start, beta_end),
+                expected="0 < beta_start <= beta_end < 1",
+                remedy="change them",
+            )
+        self.beta = torch.linspace(beta_start, beta_end, num_steps, dtype=torch.float64)
+        super().__init__(torch.cumprod(1 - self.beta, dim=0))
+
+
+class SingleTime(Schedule):
+    """One time ``t``, at index 0, exactly: for a model that knows no other.
+
+    Args:
+        t: Diffusion time, above 0.
+
+    Raises:
+        ConfigError: ``t`` is not in (0, 20]; at 20 nothing of the image is left.
+    """
+
+    def __init__(self, t: float) -> None:
+        if not 0 < t <= 20:
+            raise ConfigError("model.t", got=t, expected="a diffusion time in (0, 20]", remedy="set --model.t")
+        super().__init__(torch.tensor([math.exp(-2 * t)], dtype=torch.float64))
+        self.t = t
+
+    def index_of(self, t: float) -> int:
+        """0 for the time itself.
+
+        Raises:
+            ConfigError: ``t`` is another time.
+        """
+        if not math.isclose(t, self.t, rel_tol=1e-9):
+            raise ConfigError(
+                "diffusion time t", got=t, expected=f"{self.t:g}, the one the model is trained at", remedy="change it"
+            )
+        return 0

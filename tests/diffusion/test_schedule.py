@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffmem.diffusion.schedule import LinearSchedule
+from diffmem.diffusion.schedule import LinearSchedule, SingleTime
 from diffmem.errors import ConfigError
 
 
@@ -38,3 +38,13 @@ def test_impossible_schedules_are_refused(arguments):
 def test_times_outside_the_schedule_are_refused(t):
     with pytest.raises(ConfigError):
         LinearSchedule().index_of(t)
+
+
+def test_a_single_time_is_exact_and_alone():
+    schedule = SingleTime(0.1)
+    assert schedule.index_of(0.1) == 0
+    assert schedule.time[0].item() == pytest.approx(0.1, rel=1e-14)
+    with pytest.raises(ConfigError, match=r"expected 0\.1, the one the model is trained at"):
+        schedule.index_of(0.01)
+    with pytest.raises(ConfigError):
+        SingleTime(0.0)

@@ -1,0 +1,63 @@
+"""The residual MLP of the paper's Gaussian mixture (arXiv 2505.17638, appendix)."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from diffmem.errors import ConfigError
+from diffmem.networks.unet import sinusoidal_table
+
+
+class ResidualBlock(nn.Module):
+    """h + W₂ GELU(W₁(LayerNorm(h) + embedding of t))."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.linear_in = nn.Linear(width, width)
+        self.linear_out = nn.Linear(width, width)
+
+    def forward(self, h_BW: Tensor, time_BW: Tensor) -> Tensor:
+        return h_BW + self.linear_out(F.gelu(self.linear_in(self.norm(h_BW) + time_BW)))
+
+
+class ResidualMLP(nn.Module):
+    """Residual MLP that predicts the noise of a vector.
+
+    A linear layer to the width, blocks of LayerNorm and two linear layers, a linear layer back. The sinusoidal
+    embedding of t is added in each block as it is, so it has no parameters: 102,024 at the defaults, as in the paper.
+
+    Args:
+        dim: Number d of dimensions.
+        width: Width W, even, at least 4.
+        num_blocks: Number of residual blocks.
+        num_steps: Number of diffusion steps, the size of the sinusoidal table.
+
+    Raises:
+        ConfigError: A size that cannot be used.
+    """
+
+    table: Tensor
+
+    def __init__(self, dim: int = 8, width: int = 128, num_blocks: int = 3, num_steps: int = 1000) -> None:
+        super().__init__()
+        if width < 4 or width % 2:
+            raise ConfigError(
+                "model.network.width", got=width, expected="even, at least 4", remedy="set --model.network.width"
+            )
+        for name, size in {"dim": dim, "num_blocks": num_blocks, "num_steps": num_steps}.items():
+            if size < 1:
+                raise ConfigError(
+                    f"model.network.{name}", got=size, expected="at least 1", remedy=f"set --model.network.{name}"
+                )
+        self.register_buffer("table", sinusoidal_table(num_steps, width), persistent=False)
+        self.stem = nn.Linear(dim, width)
+        self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(num_blocks))
+        self.head = nn.Linear(width, dim)
+
+    def forward(self, x_BD: Tensor, t_B: Tensor) -> Tensor:
+        """Predicted noise (B, d) of ``x_BD`` at diffusion steps ``t_B`` (B,) int64."""
+        time = self.table[t_B]
+        h = self.stem(x_BD)
+        for block in self.blocks:
+            h = block(h, time)
+        return self.head(h)
