@@ -26,7 +26,7 @@ from diffmem.theory.simulation import (
 )
 from diffmem.theory.spectrum import bulks, memorization_time, spectral_density, third_bulk_center
 
-_GRID = np.append(np.geomspace(1e-1, 1e8, 901), np.inf)
+_PER_DECADE = 100  # times in the search for a crossing
 _ONSET = 0.1  # share of the final L_gen
 
 
@@ -118,10 +118,10 @@ def dynamics(
             "psi_n": ratio, "tau": found.times, "tau_over_tau_mem": found.times / tau_mem,
             "score_error": found.score_error, "loss_train": found.loss_train, "loss_test": found.loss_test,
         }))  # fmt: skip
-        assert found.score_error is not None and ending.loss_test is not None
-        best = int(np.argmin(found.score_error))
+        assert ending.loss_test is not None
+        tau_best, least = _least_score_error(run, times, step)
         summary.append({
-            "psi_n": ratio, "tau_best": found.times[best], "score_error_best": found.score_error[best],
+            "psi_n": ratio, "tau_best": tau_best, "score_error_best": least,
             "tau_mem_paper": tau_mem, "loss_train_final": ending.loss_train[0], "loss_test_final": ending.loss_test[0],
         })  # fmt: skip
     return pd.concat(curves, ignore_index=True), pd.DataFrame(summary)
@@ -150,11 +150,13 @@ def measured_times(setting: Setting, psi_n: Sequence[float]) -> pd.DataFrame:
     """
     rows = []
     for ratio, run in training_runs(setting, psi_n):
-        curves = run.curves(_GRID)
-        gap = curves.generalization_loss / curves.generalization_loss[-1]
-        assert curves.score_error is not None
-        best = float(_GRID[int(np.argmin(curves.score_error))])
-        rows.append((setting.dim, setting.seed, ratio, best, _reached(gap, _ONSET), _reached(gap, 0.5)))
+        fastest, slowest = run.time_constants
+        first, last = 1e-3 * fastest, 30 * slowest
+        times = np.geomspace(first, last, math.ceil(_PER_DECADE * math.log10(last / first)))
+        gap = run.curves(np.append(times, np.inf)).generalization_loss
+        share = gap[:-1] / gap[-1]
+        best, _ = _least_score_error(run, times)
+        rows.append((setting.dim, setting.seed, ratio, best, *(_reached(times, share, x) for x in (_ONSET, 0.5))))
     return pd.DataFrame(rows, columns=["dim", "seed", "psi_n", "tau_best", "tau_onset", "tau_half"])
 
 
@@ -219,11 +221,23 @@ def _nested_moments(
         yield ratio, U, V
 
 
-def _reached(share: NDArray[np.float64], level: float) -> float:
-    """First τ at which ``share`` is ``level``, log-interpolated on the grid."""
+def _least_score_error(
+    run: TrainingDynamics, times: NDArray[np.float64], step: float | None = None
+) -> tuple[float, float]:
+    """τ and value of the least E_score, first on ``times``, then a hundred times finer around it."""
+    for _ in range(2):
+        error = run.curves(times, step).score_error
+        assert error is not None
+        best = int(np.argmin(error))
+        found = float(times[best]), float(error[best])
+        times = np.geomspace(times[max(best - 1, 0)], times[min(best + 1, len(times) - 1)], 201)
+    return found
+
+
+def _reached(times: NDArray[np.float64], share: NDArray[np.float64], level: float) -> float:
+    """First τ at which ``share`` is ``level``, log-interpolated."""
     i = int(np.argmax(share >= level))
-    inner = (level - share[i - 1]) / (share[i] - share[i - 1])
-    return float(_GRID[i - 1] * (_GRID[i] / _GRID[i - 1]) ** inner)
+    return float(np.exp(np.interp(level, share[i - 1 : i + 1], np.log(times[i - 1 : i + 1]))))
 
 
 def _geometric_interval(values: pd.Series) -> tuple[float, float, float]:
