@@ -1,33 +1,18 @@
 """Subsets of n images beside held-out sets that none of them can touch."""
 
 import hashlib
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch import Tensor
 
 from diffmem import rng
-from diffmem.data.stream import BatchStream, RankBatches
+from diffmem.data.subset import BatchMode, SubsetData
 from diffmem.errors import ConfigError, DataError
 
-BatchMode = Literal["min", "full", "fixed"]
 
-
-class Batch(NamedTuple):
-    """One rank's share of a global batch.
-
-    Attributes:
-        number: Which batch of the run this is, k.
-        images: (B, C, H, W) float32, the training mean subtracted.
-    """
-
-    number: int
-    images: Tensor
-
-
-class ImageData(pl.LightningDataModule):
+class ImageData(SubsetData):
     """Training subset ``index · n … (index + 1) · n − 1`` of a pool of images, and held-out images.
 
     The last ``num_test`` images of the order are the test set and the ``num_references · reference_size`` before them
@@ -70,19 +55,10 @@ class ImageData(pl.LightningDataModule):
         pixel_scale: float = 1.0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.n, self.index, self.seed = n, index, seed
-        self.num_test, self.permutation_seed, self.pixel_scale = num_test, permutation_seed, pixel_scale
+        super().__init__(n, index, batch_size, batch_mode, num_test, seed)
+        self.permutation_seed, self.pixel_scale = permutation_seed, pixel_scale
         self.num_references, self.reference_size = num_references, reference_size
-        self.batch_size = self._effective_batch_size(batch_size, batch_mode)
-        if n < 2:
-            raise ConfigError("data.n", got=n, expected="at least 2 training images", remedy="set --data.n")
-        for name, value, least in (
-            ("index", index, 0),
-            ("num_test", num_test, 2),
-            ("num_references", num_references, 0),
-            ("reference_size", reference_size, 2),
-        ):
+        for name, value, least in (("num_references", num_references, 0), ("reference_size", reference_size, 2)):
             if value < least:
                 raise ConfigError(f"data.{name}", got=value, expected=f"at least {least}", remedy=f"set --data.{name}")
         if not pixel_scale > 0:
@@ -116,13 +92,7 @@ class ImageData(pl.LightningDataModule):
         Raises:
             ConfigError: As said.
         """
-        if self.batch_size % world_size:
-            raise ConfigError(
-                "data.batch_size",
-                got=f"an effective batch of {self.batch_size} on {world_size} ranks",
-                expected=f"a multiple of {world_size}: the batch is shared by the ranks",
-                remedy="change --data.batch_size or --trainer.devices",
-            )
+        super().check(world_size)
         available = len(self._pool) - self.num_held_out
         if (self.index + 1) * self.n > available:
             raise ConfigError(
@@ -145,11 +115,6 @@ class ImageData(pl.LightningDataModule):
         num = len(self._pool)
         self.test_images = self.unit_images(range(num - self.num_test, num)) * self.pixel_scale - self.mean
 
-    @property
-    def train_rows(self) -> range:
-        """Positions of the training subset in the order."""
-        return range(self.index * self.n, (self.index + 1) * self.n)
-
     def reference_rows(self, number: int) -> range:
         """Positions of reference set ``number`` in the order."""
         first = len(self._pool) - self.num_held_out + number * self.reference_size
@@ -169,24 +134,3 @@ class ImageData(pl.LightningDataModule):
     def to_unit(self, images: Tensor) -> Tensor:
         """Centred images (N, C, H, W) back in the pixel range [0, 1] (not clamped)."""
         return (images + self.mean.to(images)) / self.pixel_scale
-
-    def train_dataloader(self) -> RankBatches:
-        return RankBatches(BatchStream(self.n, self.batch_size, self.seed), self._first_batch)
-
-    def _first_batch(self) -> int:
-        trainer = self.trainer
-        return trainer.global_step * trainer.accumulate_grad_batches if trainer else 0
-
-    def transfer_batch_to_device(self, batch: tuple[int, Tensor], device: torch.device, dataloader_idx: int) -> Batch:
-        """Rows of the resident training images."""
-        number, rows = batch
-        if self.train_images.device != device:
-            self.train_images = self.train_images.to(device)
-        return Batch(number, self.train_images[rows.to(device, non_blocking=True)])
-
-    def _effective_batch_size(self, batch_size: int, mode: BatchMode) -> int:
-        if batch_size < 1:
-            raise ConfigError("data.batch_size", got=batch_size, expected="at least 1", remedy="set --data.batch_size")
-        if mode == "full":
-            return self.n
-        return min(batch_size, self.n) if mode == "min" else batch_size

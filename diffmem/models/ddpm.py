@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from diffmem import ranks, rng
-from diffmem.data.images import Batch
-from diffmem.diffusion.objective import noise_prediction_loss
+from diffmem.data.subset import Batch
+from diffmem.diffusion.objective import noise_prediction_loss, score_of
 from diffmem.diffusion.sampling import ddim
 from diffmem.diffusion.schedule import LinearSchedule
 
@@ -15,7 +15,7 @@ class DDPM(pl.LightningModule):
     """Noise-predicting diffusion model (arXiv 2505.17638, section 2).
 
     Args:
-        network: ``network(x_t, index)`` predicts the noise (B, C, H, W).
+        network: ``network(x_t, index)`` predicts the noise (B, \\*), for images or vectors.
         num_steps: Number T of diffusion steps.
         beta_start: First β of the linear schedule.
         beta_end: Last β of the linear schedule.
@@ -36,7 +36,7 @@ class DDPM(pl.LightningModule):
         self.seed = seed
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
-        """Predicted noise of ``x`` (B, C, H, W) at diffusion steps ``index`` (B,)."""
+        """Predicted noise of ``x`` (B, \\*) at diffusion steps ``index`` (B,)."""
         return self.network(x, index)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -45,7 +45,7 @@ class DDPM(pl.LightningModule):
         Times and noise of batch k are drawn for the global batch; each rank takes its rows. Dropout masks are drawn
         rank by rank: with dropout, runs on different numbers of ranks are different draws.
         """
-        number, images = batch
+        number, images, _ = batch
         rank, world_size = ranks.rank_and_world()
         mine = slice(rank * len(images), (rank + 1) * len(images))
         size = len(images) * world_size
@@ -58,6 +58,10 @@ class DDPM(pl.LightningModule):
         """Noise-prediction loss of each image, (B,)."""
         return noise_prediction_loss(self, images, noise, index, self.schedule)
 
+    def score(self, x_t: Tensor, index: Tensor) -> Tensor:
+        """∇log P_t as learned, at ``x_t`` (B, \\*) and diffusion steps ``index`` (B,)."""
+        return score_of(self, x_t, index, self.schedule)
+
     def sample(self, noise: Tensor, num_steps: int) -> Tensor:
-        """Samples (B, C, H, W) by DDIM from ``noise``, standard normal of the same shape."""
+        """Samples (B, \\*) by DDIM from ``noise``, standard normal of the same shape."""
         return ddim(self, noise, self.schedule, num_steps)

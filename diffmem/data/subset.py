@@ -1,0 +1,119 @@
+"""A training set of n samples held in memory, beside held-out samples, in step-addressed batches."""
+
+from typing import Any, Literal, NamedTuple
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from diffmem.data.stream import BatchStream, RankBatches
+from diffmem.errors import ConfigError
+
+BatchMode = Literal["min", "full", "fixed"]
+
+
+class Batch(NamedTuple):
+    """One rank's share of a global batch.
+
+    Attributes:
+        number: Which batch of the run this is, k.
+        images: (B, \\*) float32, as the model sees them.
+        rows: (B,) int64, which of the training samples these are.
+    """
+
+    number: int
+    images: Tensor
+    rows: Tensor
+
+
+class SubsetData(pl.LightningDataModule):
+    """What all data share: a subset of n training samples, a test set, and batches that are a function of their number.
+
+    Args:
+        n: Number of training samples, at least 2.
+        index: Which of the disjoint subsets of size n.
+        batch_size: Samples of a global batch, over all ranks.
+        batch_mode: ``"min"``: min(batch_size, n), as in the paper; ``"full"``: n; ``"fixed"``: batch_size even where it
+            is larger than n, so that a batch wraps around into the next epoch.
+        num_test: Number of held-out samples.
+        seed: Seed of the batches.
+
+    Attributes:
+        train_images: (n, \\*) float32. After ``setup``, which subclasses define.
+        test_images: (num_test, \\*) float32.
+        mean: (\\*), what was subtracted from both.
+        num_references: Number of reference sets that FID can compare with.
+
+    Raises:
+        ConfigError: An impossible n, index or batch size.
+    """
+
+    train_images: Tensor
+    test_images: Tensor
+    mean: Tensor
+    num_references = 0
+
+    def __init__(
+        self, n: int, index: int, batch_size: int, batch_mode: BatchMode = "min", num_test: int = 512, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.n, self.index, self.num_test, self.seed = n, index, num_test, seed
+        self.batch_size = self._effective_batch_size(batch_size, batch_mode)
+        if n < 2:
+            raise ConfigError("data.n", got=n, expected="at least 2 training images", remedy="set --data.n")
+        for name, value, least in (("index", index, 0), ("num_test", num_test, 2)):
+            if value < least:
+                raise ConfigError(f"data.{name}", got=value, expected=f"at least {least}", remedy=f"set --data.{name}")
+
+    def check(self, world_size: int = 1) -> None:
+        """Refuse a batch that the ranks cannot share.
+
+        Raises:
+            ConfigError: As said.
+        """
+        if self.batch_size % world_size:
+            raise ConfigError(
+                "data.batch_size",
+                got=f"an effective batch of {self.batch_size} on {world_size} ranks",
+                expected=f"a multiple of {world_size}: the batch is shared by the ranks",
+                remedy="change --data.batch_size or --trainer.devices",
+            )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What identifies the source of the samples, for the record of the run; at least its ``sha256``."""
+        raise NotImplementedError
+
+    @property
+    def train_rows(self) -> range:
+        """Positions of the training subset in the order."""
+        return range(self.index * self.n, (self.index + 1) * self.n)
+
+    def unit_images(self, rows: range) -> Tensor:
+        """Samples at positions ``rows`` of the order, (len(rows), \\*), in the units of the source, not centred."""
+        raise NotImplementedError
+
+    def to_unit(self, images: Tensor) -> Tensor:
+        """Samples (N, \\*) as the model sees them, back in the units of the source (not clamped)."""
+        raise NotImplementedError
+
+    def train_dataloader(self) -> RankBatches:
+        return RankBatches(BatchStream(self.n, self.batch_size, self.seed), self._first_batch)
+
+    def _first_batch(self) -> int:
+        trainer = self.trainer
+        return trainer.global_step * trainer.accumulate_grad_batches if trainer else 0
+
+    def transfer_batch_to_device(self, batch: tuple[int, Tensor], device: torch.device, dataloader_idx: int) -> Batch:
+        """Rows of the resident training samples."""
+        number, rows = batch
+        if self.train_images.device != device:
+            self.train_images = self.train_images.to(device)
+        rows = rows.to(device, non_blocking=True)
+        return Batch(number, self.train_images[rows], rows)
+
+    def _effective_batch_size(self, batch_size: int, mode: BatchMode) -> int:
+        if batch_size < 1:
+            raise ConfigError("data.batch_size", got=batch_size, expected="at least 1", remedy="set --data.batch_size")
+        if mode == "full":
+            return self.n
+        return min(batch_size, self.n) if mode == "min" else batch_size
