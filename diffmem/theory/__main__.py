@@ -195,8 +195,9 @@ def _parser() -> argparse.ArgumentParser:
                           help="gradient descent of this τ per update, η/d², for gradient flow")  # fmt: skip
 
     phase = study("phase", _phase, 0.1, "L_gen over (ψ_n, ψ_p) at fixed τ (figure 5 C)")
-    phase.add_argument("--psi-p-grid", type=_positive, nargs="+", default=[1, 2, 4, 8, 16, 32, 64], help="p/d")
-    phase.add_argument("--psi-n-grid", type=_positive, nargs="+", default=[1, 2, 4, 8, 16, 32, 64], help="n/d")
+    grid = [1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]
+    phase.add_argument("--psi-p-grid", type=_positive, nargs="+", default=grid, help="p/d")
+    phase.add_argument("--psi-n-grid", type=_positive, nargs="+", default=grid, help="n/d")
     phase.add_argument("--dim", type=_whole, default=50, help="d")
     phase.add_argument("--tau", type=_positive, nargs="+", default=[1e3, 1e4], help=f"a panel each, {tau_help}")
 
@@ -204,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     times.add_argument("--psi-p", type=_positive, default=64.0, help="p/d")
     times.add_argument("--psi-n", type=_positive, nargs="+", default=[4.0, 8.0, 16.0, 32.0], help="n/d")
     times.add_argument(
-        "--dims", type=_whole, nargs="+", default=[100, 200], help="d; p = ψ_p·d costs memory 30 p² bytes"
+        "--dims", type=_whole, nargs="+", default=[100, 200], help="d; p = ψ_p·d features take 36 p² bytes of memory"
     )
     times.add_argument("--seeds", type=_whole, default=3, help="independent W and images, counted up from --seed")
     return parser
