@@ -80,7 +80,7 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
     evaluation: Evaluation = cli.config_init["evaluation"]
     data.check()
     check_same_images(run, data)
-    evaluation.check(trainer, data)
+    evaluation.check(trainer, model, data)
     table = out or run / "evaluate" / f"{cli.identity.config_hash}.csv"
     _check_table(table, cli.identity.config_hash)
     table.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
         _restore_measurements(trainer.callbacks, state["callbacks"])
         row = evaluation.measure(trainer, model, data, state["global_step"], run)
         put_row(table, row)
-        print(f"step {row['step']}: f_mem {row['f_mem']:.1%}", flush=True)
+        print(f"step {row['step']}" + (f": f_mem {row['f_mem']:.1%}" if "f_mem" in row else ""), flush=True)
     record: dict[str, Any] = {"run": str(run), "overrides": overrides, **environment(trainer)}
     fid: FID = cli.config_init["fid"]
     if fid.inception is not None:

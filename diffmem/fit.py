@@ -41,7 +41,7 @@ def _fit(cli: CLI) -> int:
     first_rank = rank_zero_only.rank == 0
     cluster.check_launch(trainer)
     data.check(trainer.num_devices * trainer.num_nodes)
-    cli.config_init["evaluation"].check(trainer, data)
+    cli.config_init["evaluation"].check(trainer, cli.model, data)
     if state_of_run(folder).state == "done":
         if first_rank:
             print(f"run {folder}: finished before, nothing to do")

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from diffmem import ranks, rng
 from diffmem.callbacks.training_loss import diverged
 from diffmem.callbacks.updates import UpdateCallback
-from diffmem.data.images import ImageData
+from diffmem.data.subset import SubsetData
+from diffmem.diffusion.sampling import check_sampling_steps
 from diffmem.errors import ConfigError
 from diffmem.files import put_row, read_table
 from diffmem.steps import scheduled_steps
@@ -22,14 +23,14 @@ Columns = Mapping[str, float | int | str | None]
 
 
 class Images(Protocol):
-    """What the measurements read of a data module: centred float images, (·, C, H, W)."""
+    """What the measurements read of the data: float images (·, C, H, W) or vectors (·, d), as the model sees them."""
 
     train_images: Tensor
     test_images: Tensor
     mean: Tensor
 
     def to_unit(self, images: Tensor) -> Tensor:
-        """Centred images in the pixel range [0, 1]."""
+        """Images in the pixel range [0, 1]; vectors in the units of the source."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,10 @@ class Snapshot:
 
     Attributes:
         step: Number of optimizer updates.
-        samples: This rank's share of the samples, (·, C, H, W), centred like the training images.
+        samples: This rank's share of the samples, (·, \\*), centred like the training images.
         rows: Which of the samples those are.
-        num_samples: Number of samples over all ranks.
-        model: The module, in eval mode, with ``losses`` and ``sample``.
+        num_samples: Number of samples over all ranks, 0 for a model that cannot sample.
+        model: The module, in eval mode, with ``schedule``, ``losses`` and ``score``.
         data: Training and held-out images.
         folder: The run's folder.
     """
@@ -60,9 +61,15 @@ class Snapshot:
 
 
 class EvaluationCallback(pl.Callback):
-    """A callback that takes part in the evaluations. Every rank calls every method equally often."""
+    """A callback that takes part in the evaluations. Every rank calls every method equally often.
 
-    def check(self, data: ImageData, num_samples: int) -> None:
+    Attributes:
+        needs_samples: Whether ``measure`` reads the samples; it is not called where there are none.
+    """
+
+    needs_samples = False
+
+    def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
         """Refuse, before anything is written, what could not be measured: a ConfigError says how to change it."""
 
     def on_sampling(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -79,8 +86,9 @@ class EvaluationCallback(pl.Callback):
 class Evaluation(UpdateCallback):
     """At scheduled steps, draws samples and writes one row of ``evaluations.csv``.
 
-    The columns come from the trainer's :class:`EvaluationCallback`\\ s. Training does not notice: no global random
-    state is touched and every submodule gets its mode back.
+    The columns come from the trainer's :class:`EvaluationCallback`\\ s, and from the module where it has
+    ``columns(step)``. A module without ``sample`` is measured without samples. Training does not notice: no global
+    random state is touched and every submodule gets its mode back.
 
     Args:
         steps: Which steps; see :func:`diffmem.steps.scheduled_steps`. 0 and the last step always belong to them.
@@ -137,26 +145,33 @@ class Evaluation(UpdateCallback):
             observer.on_row(trainer, row)
         return row
 
-    def check(self, trainer: pl.Trainer, data: ImageData) -> None:
+    def check(self, trainer: pl.Trainer, model: pl.LightningModule, data: SubsetData) -> None:
         """Refuse, before anything is written, what could not be measured.
 
         Raises:
             ConfigError: As said.
         """
+        num_samples = self._num_samples_of(model)
+        if num_samples:
+            check_sampling_steps(self.sampling_steps, model.schedule)
         for observer in _observers(trainer):
-            observer.check(data, self.num_samples)
+            observer.check(data, num_samples, model)
+
+    def _num_samples_of(self, model: pl.LightningModule) -> int:
+        return self.num_samples if hasattr(model, "sample") else 0
 
     def measure(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, data: Images, step: int, folder: Path
     ) -> Columns:
         """The row of the model's present weights, those of ``step``. A collective: every rank takes part."""
-        observers = _observers(trainer)
+        observers, num_samples = _observers(trainer), self._num_samples_of(pl_module)
         row: dict[str, float | int | str | None] = {
             **self._row_start(trainer, data, step),
-            "num_samples": self.num_samples,
+            "num_samples": num_samples,
+            **(pl_module.columns(step) if hasattr(pl_module, "columns") else {}),
         }
         with evaluating(trainer, pl_module):
-            rows = ranks.share(self.num_samples)
+            rows = ranks.share(num_samples)
 
             def announce() -> None:
                 for observer in observers:
@@ -167,13 +182,14 @@ class Evaluation(UpdateCallback):
                 step=step,
                 samples=self._finite(step, samples),
                 rows=rows,
-                num_samples=self.num_samples,
+                num_samples=num_samples,
                 model=pl_module,
                 data=data,
                 folder=folder,
             )
             for observer in observers:
-                row.update(observer.measure(snapshot))
+                if num_samples or not observer.needs_samples:
+                    row.update(observer.measure(snapshot))
         return {**row, **self.identity}
 
     def sample(
@@ -185,7 +201,7 @@ class Evaluation(UpdateCallback):
     ) -> Tensor:
         """Samples number ``rows``, (len(rows), \\*shape); ``announce`` is called equally often on every rank."""
         found = [torch.empty(0, *shape, device=pl_module.device)]
-        largest_share = -(-self.num_samples // ranks.rank_and_world()[1])
+        largest_share = -(-self._num_samples_of(pl_module) // ranks.rank_and_world()[1])
         for start in range(0, max(largest_share, len(rows)), self.batch_size):
             announce()
             if batch := rows[start : start + self.batch_size]:

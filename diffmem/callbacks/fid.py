@@ -44,6 +44,8 @@ class FID(EvaluationCallback):
         DataError: The weights are missing or something else.
     """
 
+    needs_samples = True
+
     def __init__(
         self,
         weights: str | None = None,
@@ -66,7 +68,7 @@ class FID(EvaluationCallback):
         self._references: list[tuple[Reference, Tensor]] | None = None
         self._train: float | None = None
 
-    def check(self, data: ImageData, num_samples: int) -> None:
+    def check(self, data: ImageData, num_samples: int, model: pl.LightningModule) -> None:
         if self.inception is None:
             return
         if data.num_references < 1:

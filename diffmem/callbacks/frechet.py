@@ -2,8 +2,10 @@
 
 from typing import Literal
 
+import lightning.pytorch as pl
+
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
-from diffmem.data.images import ImageData
+from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError
 from diffmem.metrics.features import PixelFeatures
 from diffmem.metrics.frechet import FrechetDistance, Reference, frechet_distance
@@ -25,12 +27,14 @@ class Frechet(EvaluationCallback):
         features: None switches the distance off, for images whose covariance is too large.
     """
 
+    needs_samples = True
+
     def __init__(self, features: Literal["pixels"] | None = "pixels") -> None:
         self.features = features
         self._reference: Reference | None = None
         self._train: float | None = None
 
-    def check(self, data: ImageData, num_samples: int) -> None:
+    def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
         dimension = data.unit_images(range(1)).numel()
         if self.features and dimension > _MAX_DIMENSION:
             raise ConfigError(

@@ -1,10 +1,14 @@
 """L_train and L_test: the denoising loss at one small diffusion time, where memorization shows first."""
 
+from typing import Any
+
+import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
 from diffmem import ranks, rng
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
+from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError
 
 
@@ -13,7 +17,7 @@ class Losses(EvaluationCallback):
 
     Each image meets the same ``num_draws`` noises at every step, so a curve moves by what the network learned alone.
     Columns ``loss_train``, ``loss_test`` are means over images and draws, per dimension (1 for a predictor of zero);
-    ``…_std`` their standard deviation over the draws, empty for a single draw.
+    ``…_std`` their standard deviation over the draws, empty for a single draw; ``loss_gen`` = loss_test − loss_train.
 
     Args:
         t: Diffusion time; 0.01 in the paper.
@@ -22,7 +26,7 @@ class Losses(EvaluationCallback):
         seed: Seed of the noise.
 
     Raises:
-        ConfigError: A count below 1; ``t`` outside the schedule (at the first evaluation).
+        ConfigError: A count below 1; ``t`` not a time of the model (before training).
     """
 
     def __init__(self, t: float = 0.01, num_draws: int = 5, batch_size: int = 512, seed: int = 0) -> None:
@@ -31,13 +35,16 @@ class Losses(EvaluationCallback):
                 raise ConfigError(f"losses.{name}", got=count, expected="at least 1", remedy=f"set --losses.{name}")
         self.t, self.num_draws, self.batch_size, self.seed = t, num_draws, batch_size, seed
 
+    def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
+        model.schedule.index_of(self.t)
+
     def measure(self, snapshot: Snapshot) -> Columns:
-        columns: dict[str, float | None] = {}
+        columns: dict[str, Any] = {}
         for name, images in {"train": snapshot.data.train_images, "test": snapshot.data.test_images}.items():
             draws = self._loss_of_draws(snapshot, images, name)
             columns[f"loss_{name}"] = draws.mean().item()
             columns[f"loss_{name}_std"] = draws.std().item() if len(draws) > 1 else None
-        return columns
+        return {**columns, "loss_gen": columns["loss_test"] - columns["loss_train"]}
 
     def _loss_of_draws(self, snapshot: Snapshot, images: Tensor, name: str) -> Tensor:
         """Mean loss over ``images`` for each draw, (num_draws,) float64."""

@@ -29,6 +29,8 @@ class Memorization(EvaluationCallback):
         ConfigError: ``threshold`` outside (0, 1).
     """
 
+    needs_samples = True
+
     def __init__(self, threshold: float = 1 / 3) -> None:
         check_threshold(threshold)
         self.threshold = threshold

@@ -2,12 +2,14 @@
 
 import io
 
+import lightning.pytorch as pl
 import torch
 import torch.nn.functional as F
 from torchvision.utils import make_grid, save_image
 
 from diffmem import ranks
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
+from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError
 from diffmem.files import write_atomic
 from diffmem.metrics.memorization import check_threshold, is_memorized, nearest_neighbors
@@ -29,6 +31,8 @@ class SampleGrid(EvaluationCallback):
         ConfigError: A negative count, or ``threshold`` outside (0, 1).
     """
 
+    needs_samples = True
+
     def __init__(self, num_samples: int = 32, threshold: float = 1 / 3) -> None:
         if num_samples < 0:
             raise ConfigError(
@@ -36,6 +40,15 @@ class SampleGrid(EvaluationCallback):
             )
         check_threshold(threshold)
         self.num_samples, self.threshold = num_samples, threshold
+
+    def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
+        if num_samples and self.num_samples and data.unit_images(range(1)).ndim != 4:
+            raise ConfigError(
+                "grid.num_samples",
+                got=f"{self.num_samples} pictures of data that are not images",
+                expected="0",
+                remedy="set --grid.num_samples=0",
+            )
 
     def measure(self, snapshot: Snapshot) -> Columns:
         if ranks.rank_and_world()[0] == 0 and self.num_samples > 0:

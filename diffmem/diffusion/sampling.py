@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from diffmem.diffusion.objective import NoisePredictor
-from diffmem.diffusion.schedule import LinearSchedule
+from diffmem.diffusion.schedule import LinearSchedule, Schedule
 from diffmem.errors import ConfigError
 
 
-def ddim(predict_noise: NoisePredictor, x_init: Tensor, schedule: LinearSchedule, num_steps: int) -> Tensor:
+def ddim(predict_noise: NoisePredictor, x_init: Tensor, schedule: Schedule, num_steps: int) -> Tensor:
     """Deterministic DDIM (Song et al. 2021, arXiv 2010.02502, equation 12 with η = 0).
 
     The visited indices are ``num_steps`` evenly spaced ones from the last down to 0; the last update goes to ᾱ = 1.
@@ -27,13 +27,7 @@ def ddim(predict_noise: NoisePredictor, x_init: Tensor, schedule: LinearSchedule
     Raises:
         ConfigError: ``num_steps`` outside [1, schedule.num_steps].
     """
-    if not 1 <= num_steps <= schedule.num_steps:
-        raise ConfigError(
-            "sampling_steps",
-            got=num_steps,
-            expected=f"1 to {schedule.num_steps}",
-            remedy="set --evaluation.sampling_steps",
-        )
+    check_sampling_steps(num_steps, schedule)
     indices = torch.linspace(schedule.num_steps - 1, 0, num_steps).long().tolist()
     alpha_bar = [*schedule.alpha_bar[indices].tolist(), 1.0]
     x = x_init
@@ -43,6 +37,17 @@ def ddim(predict_noise: NoisePredictor, x_init: Tensor, schedule: LinearSchedule
         noise = predict_noise(x, torch.full((len(x),), index, device=x.device))
         x = scale * x + ((1 - following) ** 0.5 - scale * (1 - now) ** 0.5) * noise
     return x
+
+
+def check_sampling_steps(num_steps: int, schedule: Schedule) -> None:
+    """Raise ConfigError for a number of DDIM steps outside [1, schedule.num_steps]."""
+    if not 1 <= num_steps <= schedule.num_steps:
+        raise ConfigError(
+            "sampling_steps",
+            got=num_steps,
+            expected=f"1 to {schedule.num_steps}",
+            remedy="set --evaluation.sampling_steps",
+        )
 
 
 def ddpm(

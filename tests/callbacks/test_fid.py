@@ -162,7 +162,7 @@ def test_fewer_samples_than_asked_are_refused(tmp_path):
 )
 def test_what_cannot_be_measured_is_refused_before_a_run(arguments, data, num_samples, what):
     with pytest.raises(ConfigError, match=what):
-        FID(weights="w", **arguments).check(data_of(**data), num_samples)
+        FID(weights="w", **arguments).check(data_of(**data), num_samples, None)
 
 
 @pytest.mark.parametrize("name", ["batch_size", "kid_subsets", "kid_subset_size"])
@@ -173,7 +173,7 @@ def test_impossible_counts_are_refused(name):
 
 def test_off_by_default(tmp_path):
     callback = FID()
-    callback.check(data_of(num_references=0), 1)
+    callback.check(data_of(num_references=0), 1, None)
     assert callback.measure(snapshot_of(data_of(), tmp_path)) == {}
 
 
