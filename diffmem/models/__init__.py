@@ -1,5 +1,6 @@
 """LightningModules."""
 
 from diffmem.models.ddpm import DDPM
+from diffmem.models.random_features import RandomFeatures
 
-__all__ = ["DDPM"]
+__all__ = ["DDPM", "RandomFeatures"]

@@ -1,0 +1,162 @@
+"""Data from laws that are known: any number of fresh points, and the exact score at every time."""
+
+import hashlib
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffmem import rng
+from diffmem.data.subset import BatchMode, SubsetData
+from diffmem.diffusion.scores import GaussianMixture, gaussian, symmetric_mixture
+from diffmem.errors import ConfigError
+from diffmem.theory.simulation import diagonal_covariance
+
+
+class DrawnData(SubsetData):
+    """Training points number ``index · n … (index + 1) · n − 1`` of a law, and test points from streams of their own.
+
+    A point depends on its number and ``draw_seed`` alone: at index 0 subsets of growing n are nested. Nothing is
+    centred.
+
+    Args:
+        law: Where the points come from.
+        n: Number of training points, at least 2.
+        index: Which of the disjoint subsets of size n.
+        batch_size: Points of a global batch, over all ranks.
+        batch_mode: As in :class:`diffmem.data.images.ImageData`.
+        num_test: Number of held-out points.
+        draw_seed: Seed of the points, apart from ``seed``, so that runs may differ in all but their data.
+        seed: Seed of the batches.
+
+    Attributes:
+        train_images: (n, d) float32. After ``setup``.
+        test_images: (num_test, d) float32.
+        mean: (d,) zeros.
+
+    Raises:
+        ConfigError: An impossible n, index or batch size.
+    """
+
+    def __init__(
+        self,
+        law: GaussianMixture,
+        n: int,
+        index: int,
+        batch_size: int,
+        batch_mode: BatchMode,
+        num_test: int,
+        draw_seed: int,
+        seed: int,
+    ) -> None:
+        super().__init__(n, index, batch_size, batch_mode, num_test, seed)
+        self.law, self.draw_seed = law, draw_seed
+
+    def setup(self, stage: str | None = None) -> None:
+        self.check()
+        self.mean = torch.zeros(self.law.dim)
+        self.train_images = self.unit_images(self.train_rows)
+        self.test_images = self.draw("test", range(self.num_test))
+
+    def draw(self, name: str, rows: range) -> Tensor:
+        """Points number ``rows`` of those called ``name``, (len(rows), d)."""
+        streams = (rng.stream(self.draw_seed, f"points/{name}", row) for row in rows)
+        return torch.stack([self.law.draw(generator) for generator in streams])
+
+    def unit_images(self, rows: range) -> Tensor:
+        """Training points number ``rows``, (len(rows), d)."""
+        return self.draw("train", rows)
+
+    def to_unit(self, images: Tensor) -> Tensor:
+        """The points themselves, which have no pixel range."""
+        return images
+
+    def fingerprint(self) -> dict[str, Any]:
+        law = torch.cat([self.law.means.flatten(), self.law.variances]).numpy().tobytes()
+        digest = hashlib.sha256(law + str(self.draw_seed).encode())
+        return {"source": type(self).__name__, "dim": self.law.dim, "sha256": digest.hexdigest()}
+
+
+class Gaussian(DrawnData):
+    """N(0, Σ) in d dimensions, as in the random-feature theory of arXiv 2505.17638, section 3.
+
+    Args:
+        n: Number of training points, at least 2.
+        index: Which of the disjoint subsets of size n.
+        dimension: Number d of dimensions.
+        population: Eigenvalues of Σ with their weights, which sum to 1.
+        batch_size: Points of a global batch, over all ranks.
+        batch_mode: As in :class:`diffmem.data.images.ImageData`.
+        num_test: Number of held-out points.
+        draw_seed: Seed of the points.
+        seed: Seed of the batches.
+
+    Raises:
+        ConfigError: An impossible n, index or batch size, or a population that d dimensions cannot hold.
+    """
+
+    def __init__(
+        self,
+        n: int = 400,
+        index: int = 0,
+        dimension: int = 100,
+        population: list[tuple[float, float]] | None = None,
+        batch_size: int = 512,
+        batch_mode: BatchMode = "full",
+        num_test: int = 2048,
+        draw_seed: int = 0,
+        seed: int = 0,
+    ) -> None:
+        law = gaussian(_eigenvalues(dimension, population or [(1.0, 1.0)]))
+        super().__init__(law, n, index, batch_size, batch_mode, num_test, draw_seed, seed)
+
+
+class SymmetricMixture(DrawnData):
+    """½N(μ, I) + ½N(−μ, I) with μ = (1, …, 1): the paper's mixture of two Gaussians.
+
+    Args:
+        n: Number of training points, at least 2.
+        index: Which of the disjoint subsets of size n.
+        dimension: Number d of dimensions; 8 in the paper.
+        batch_size: Points of a global batch, over all ranks.
+        batch_mode: As in :class:`diffmem.data.images.ImageData`.
+        num_test: Number of held-out points.
+        draw_seed: Seed of the points.
+        seed: Seed of the batches.
+
+    Raises:
+        ConfigError: An impossible n, index, dimension or batch size.
+    """
+
+    def __init__(
+        self,
+        n: int = 128,
+        index: int = 0,
+        dimension: int = 8,
+        batch_size: int = 512,
+        batch_mode: BatchMode = "full",
+        num_test: int = 2048,
+        draw_seed: int = 0,
+        seed: int = 0,
+    ) -> None:
+        law = symmetric_mixture(torch.ones(_checked(dimension)))
+        super().__init__(law, n, index, batch_size, batch_mode, num_test, draw_seed, seed)
+
+
+def _eigenvalues(dimension: int, population: list[tuple[float, float]]) -> Tensor:
+    """(d,) eigenvalues of Σ."""
+    total = sum(weight for _, weight in population)
+    if not all(value > 0 and weight > 0 for value, weight in population) or abs(total - 1) > 1e-9:
+        raise ConfigError(
+            "data.population",
+            got=population,
+            expected="[eigenvalue, weight] pairs above 0 whose weights sum to 1",
+            remedy="set --data.population, e.g. [[0.5, 0.5], [1.5, 0.5]]",
+        )
+    return diagonal_covariance(_checked(dimension), [(value, weight) for value, weight in population])
+
+
+def _checked(dimension: int) -> int:
+    if dimension < 1:
+        raise ConfigError("data.dimension", got=dimension, expected="at least 1", remedy="set --data.dimension")
+    return dimension
