@@ -77,7 +77,7 @@ class TrainingDynamics:
         t: Diffusion time.
         population: For L_test and E_score.
         method: ``"dense"`` diagonalizes U, in O(p³). ``"krylov"`` finds what V sees of U, in O(p²d) for each of some
-            twenty blocks, with relative errors of 1e-5 or less. ``"auto"``: krylov from p = 1500 and psi_p = 32 on.
+            twenty blocks, with relative errors around 1e-5. ``"auto"``: krylov from p = 1500 and psi_p = 32 on.
 
     Raises:
         ConfigError: Shapes do not match, a value is out of range, or U or V is not finite.
