@@ -24,8 +24,11 @@ GROUPS: dict[str, type[pl.Callback]] = {
     "frechet": callbacks.Frechet,
     "fid": callbacks.FID,
     "losses": callbacks.Losses,
+    "scores": callbacks.ScoreDistance,
+    "likelihood": callbacks.Likelihood,
     "grid": callbacks.SampleGrid,
     "progress": callbacks.ProgressReport,
+    "early_stopping": callbacks.EarlyStopping,
     "requeue": callbacks.Requeue,
     "evaluation": callbacks.Evaluation,
     "checkpoint": callbacks.Checkpoint,
@@ -33,7 +36,7 @@ GROUPS: dict[str, type[pl.Callback]] = {
 }
 
 _LINKS = {
-    "seed": ("model.init_args.seed", "data.init_args.seed", "evaluation.seed", "losses.seed"),
+    "seed": ("model.init_args.seed", "data.init_args.seed", "evaluation.seed", "losses.seed", "scores.seed"),
     "memorization.threshold": ("grid.threshold",),
 }
 

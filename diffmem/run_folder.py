@@ -21,7 +21,7 @@ _NOT_IDENTITY = (
 #: Keys in which the runs of one setting may differ.
 _NOT_SETTING = (
     "seed", "data.init_args.n", "data.init_args.index", "trainer.max_steps",
-    "evaluation.steps", "checkpoint", "grid", "training_loss",
+    "evaluation.steps", "checkpoint", "grid", "training_loss", "early_stopping",
 )  # fmt: skip
 
 

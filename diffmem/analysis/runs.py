@@ -203,6 +203,12 @@ def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None) -> 
     return Run(name, folder, numbers.reset_index(drop=True), identity)
 
 
+def quality_columns(columns: Iterable[str]) -> list[str]:
+    """Those of ``columns`` that measure the quality of samples: ``fid`` first, then ``frechet_<features>``."""
+    found = [name for name in columns if name == "fid" or name.startswith("frechet_")]
+    return sorted((name for name in found if not name.endswith(("_std", "_train"))), key=lambda name: name != "fid")
+
+
 def quality_column(runs: Sequence[Run], wanted: str | None = None) -> str:
     """The quality that all runs share: ``wanted``, else ``fid``, else their one ``frechet_<features>``.
 
@@ -210,14 +216,8 @@ def quality_column(runs: Sequence[Run], wanted: str | None = None) -> str:
         ConfigError: No such column in a run, or several to choose from.
     """
     shared = [column for column in runs[0].table.columns if all(column in run.table.columns for run in runs)]
-    choices = [
-        column
-        for column in shared
-        if (column == "fid" or column.startswith("frechet_")) and not column.endswith(("_std", "_train"))
-    ]
-    if wanted is None and "fid" in choices:
-        return "fid"
-    if wanted is None and len(choices) == 1:
+    choices = quality_columns(shared)
+    if wanted is None and (len(choices) == 1 or choices[:1] == ["fid"]):
         return choices[0]
     if wanted in shared:
         return str(wanted)

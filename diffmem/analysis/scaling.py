@@ -149,8 +149,34 @@ def predict(
     *,
     confidence: float = CONFIDENCE,
 ) -> Prediction:
-    """The time of a run with ``n_new`` training images from those of finished runs; see :func:`fit_exponent`."""
+    """The time of a run with ``n_new`` training images from those of finished runs; see :func:`fit_exponent`.
+
+    Two estimates at two n fix the law without a residual: then the interval holds the errors of the two times (from
+    their draws) and nothing of the spread between runs, which two runs cannot show.
+    """
+    items: list[Any] = list(tau)  # type: ignore[arg-type]
+    if len(items) == 2 and all(isinstance(each, Estimate) and not each.censored for each in items):
+        return _extrapolate(np.asarray(n, dtype=np.float64), items, n_new, confidence)
     return fit_exponent(n, tau, censored, confidence=confidence).predict(n_new)
+
+
+def _extrapolate(n: Array, tau: Sequence[Estimate], n_new: float, confidence: float) -> Prediction:
+    """The line through two points in log-log, drawn from the draws of both."""
+    if len(np.unique(n)) < 2:
+        raise DataError("predict", got=f"two runs at n = {n[0]:g}", expected="two values of n", remedy="add a run")
+    share = math.log(n_new / n[0]) / math.log(n[1] / n[0])
+    rng = np.random.default_rng(0)
+    # at a share above 1 the prediction falls with the first time and grows with the second
+    lows = [np.log(np.maximum(rng.permutation(each.draws_low), np.finfo(float).tiny)) for each in tau]
+    highs = [np.log(rng.permutation(each.draws_high)) for each in tau]
+    ends = [
+        (1 - share) * (first_high if share > 1 else first_low) + share * second
+        for first_low, first_high, second in ((lows[0], highs[0], lows[1]), (highs[0], lows[0], highs[1]))
+    ]
+    tail = (1 - confidence) / 2
+    value = math.exp((1 - share) * math.log(tau[0].value) + share * math.log(tau[1].value))
+    low, high = np.quantile(ends[0], tail), np.quantile(ends[1], 1 - tail)
+    return Prediction(value, min(value, math.exp(low)), max(value, math.exp(high)))
 
 
 def _points(

@@ -43,19 +43,16 @@ class Checkpoint(UpdateCallback):
         self.every_n_steps, self.keep = every_n_steps, keep
 
     def on_update(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.global_step % self.every_n_steps == 0 or trainer.global_step == trainer.max_steps:
+        ends = trainer.global_step == trainer.max_steps or trainer.should_stop
+        if trainer.global_step % self.every_n_steps == 0 or ends:
             self.save(trainer, pl_module)
 
     def save(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Path:
         """Save the state after the current update. A collective: every rank takes part."""
-        broken = not all(parameter.isfinite().all() for parameter in pl_module.parameters())
-        if ranks.any_rank(broken, pl_module.device):
-            raise diverged(trainer.global_step, "weights that are not finite")
         folder = Path(trainer.default_root_dir) / "checkpoints"
         path = folder / f"step-{trainer.global_step:08d}.ckpt"
-        trainer.save_checkpoint(partial_path(path))
+        save_checkpoint(trainer, pl_module, path)
         if trainer.is_global_zero:
-            publish(partial_path(path), path)
             link = partial_path(folder / LAST)
             link.unlink(missing_ok=True)
             link.symlink_to(path.name)
@@ -64,6 +61,20 @@ class Checkpoint(UpdateCallback):
                 old.unlink()
         trainer.strategy.barrier("checkpoint")
         return path
+
+
+def save_checkpoint(trainer: pl.Trainer, pl_module: pl.LightningModule, path: Path) -> None:
+    """Write the trainer's state to ``path``, whole or not at all. A collective: every rank takes part.
+
+    Raises:
+        DivergenceError: A weight is not finite; nothing is written.
+    """
+    broken = not all(parameter.isfinite().all() for parameter in pl_module.parameters())
+    if ranks.any_rank(broken, pl_module.device):
+        raise diverged(trainer.global_step, "weights that are not finite")
+    trainer.save_checkpoint(partial_path(path))
+    if trainer.is_global_zero:
+        publish(partial_path(path), path)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

@@ -1,0 +1,146 @@
+"""The generalization window of one run: from good samples to the first copies, as far as its rows tell."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from diffmem.analysis.runs import quality_columns
+from diffmem.errors import ConfigError, DataError
+
+Rule = Literal["f_mem", "loss_split"]
+LEVELS: dict[str, float] = {"f_mem": 0.002, "loss_split": 0.25}
+PLATEAU_FACTOR = 1.5
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where to stop, and why.
+
+    Attributes:
+        onset: First evaluated step at which memorization has begun; None when it has not.
+        steps: Evaluated steps before the onset at which the samples are as good as they get; () when there is none.
+        best: The one of ``steps`` with the best samples; None when there is none.
+        reason: The same in a sentence.
+    """
+
+    onset: int | None
+    steps: tuple[int, ...]
+    best: int | None
+    reason: str
+
+
+def generalization_window(
+    rows: Sequence[Mapping[str, Any]],
+    rule: Rule = "f_mem",
+    level: float | None = None,
+    quality_level: float | None = None,
+    plateau_factor: float = PLATEAU_FACTOR,
+) -> Window:
+    """The window that the rows of ``evaluations.csv`` show.
+
+    Memorization begins at the first row where
+
+    - ``"f_mem"``: the lower bound of f_mem's interval reaches ``level`` (0.002 by default), or
+    - ``"loss_split"``, which needs no samples: L_test exceeds its lowest value so far by the share ``level`` (0.25),
+      while L_train has fallen since.
+
+    The window is the unbroken series of rows just before the onset whose quality (FID, or the Fréchet distance in use)
+    is at most ``quality_level``, and within two standard errors at most ``plateau_factor`` times the lowest up to and
+    including the onset. Where the samples were still becoming better when copying began, it is empty. Without a quality
+    column it is the last row before the onset.
+
+    Args:
+        rows: Rows in the order of ``step``.
+        rule: What marks the onset.
+        level: See above.
+        quality_level: Largest quality that counts as good, the absolute level q of τ_gen; None for no such bound.
+        plateau_factor: Largest ratio to the best quality that counts as equally good.
+
+    Raises:
+        ConfigError: An unknown rule, a level that is not positive, or a factor below 1.
+        DataError: No rows, or a column that the rule reads is missing.
+    """
+    level = check_rule(rule, level, plateau_factor)
+    if not rows:
+        raise DataError("evaluations", got="no rows", expected="at least one", remedy="train longer")
+    onset = _onset(rows, rule, level)
+    before = rows[:onset]
+    best_first = _plateau(rows[: len(before) + 1], len(before), quality_level or math.inf, plateau_factor)
+    marks = (
+        f"f_mem's lower bound reached {level:.1%}" if rule == "f_mem" else f"L_test rose {level:.0%} above its minimum"
+    )
+    begun = f"{marks} at step {_step(rows[onset])}" if onset is not None else f"{marks} at no step"
+    window = before[best_first:]
+    at = None if onset is None else _step(rows[onset])
+    if not window:
+        when = "by then" if onset is None else "before that"
+        return Window(at, (), None, f"{begun}, and the samples were not good {when}: no window")
+    column = _quality(rows)
+    best = min(window, key=lambda row: float(row[column])) if column else window[-1]
+    measured = f" ({column} {float(best[column]):.3g})" if column else ""
+    steps = tuple(map(_step, window))
+    span = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
+    reason = f"use step {_step(best)}{measured}: {begun}, and the samples were at their best at {span}"
+    return Window(at, steps, _step(best), reason)
+
+
+def check_rule(rule: str, level: float | None, plateau_factor: float) -> float:
+    """The level in force; raises ConfigError for values that make no rule."""
+    key = "early_stopping"
+    if rule not in LEVELS:
+        raise ConfigError(f"{key}.rule", got=rule, expected=" or ".join(LEVELS), remedy=f"set --{key}.rule")
+    level = LEVELS[rule] if level is None else level
+    if not level > 0:
+        raise ConfigError(f"{key}.level", got=level, expected="above 0", remedy=f"set --{key}.level")
+    if not plateau_factor >= 1:
+        raise ConfigError(
+            f"{key}.plateau_factor", got=plateau_factor, expected="at least 1", remedy=f"set --{key}.plateau_factor"
+        )
+    return level
+
+
+def _onset(rows: Sequence[Mapping[str, Any]], rule: Rule, level: float) -> int | None:
+    """Position of the first row at which memorization has begun."""
+    columns = ("f_mem_low",) if rule == "f_mem" else ("loss_test", "loss_train")
+    for column in columns:
+        if column not in rows[0]:
+            raise DataError(
+                "evaluations", got=f"no column {column}", expected=f"it, for the rule {rule}", remedy="measure it"
+            )
+    lowest_test = train_then = math.inf
+    for position, row in enumerate(rows):
+        if rule == "f_mem":
+            begun = float(row["f_mem_low"]) >= level
+        else:
+            test, train = float(row["loss_test"]), float(row["loss_train"])
+            begun = test >= (1 + level) * lowest_test and train < train_then
+            if test < lowest_test:
+                lowest_test, train_then = test, train
+        if begun:
+            return position
+    return None
+
+
+def _plateau(rows: Sequence[Mapping[str, Any]], end: int, quality_level: float, factor: float) -> int:
+    """Where the unbroken series of good rows that ends before ``end`` begins; ``end`` when there is none."""
+    column = _quality(rows)
+    if column is None:
+        return max(end - 1, 0)
+    best = min(float(row[column]) for row in rows)
+    start = end
+    while start > 0:
+        row = rows[start - 1]
+        value, error = float(row[column]), float(row.get(f"{column}_std") or 0)
+        if value > quality_level or value - 2 * error > factor * best:
+            break
+        start -= 1
+    return start
+
+
+def _quality(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    return next(iter(quality_columns(rows[0])), None)
+
+
+def _step(row: Mapping[str, Any]) -> int:
+    return int(row["step"])

@@ -1,0 +1,103 @@
+"""Stopping in the generalization window: after the samples are good, before they are copies."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import lightning.pytorch as pl
+
+from diffmem.analysis.runs import read_runs
+from diffmem.analysis.scaling import Prediction, predict
+from diffmem.analysis.timescales import tau_mem
+from diffmem.analysis.window import PLATEAU_FACTOR, Rule, Window, check_rule, generalization_window
+from diffmem.callbacks.checkpoint import save_checkpoint
+from diffmem.callbacks.evaluation import Columns, EvaluationCallback, table_path
+from diffmem.errors import ConfigError
+from diffmem.files import read_table, write_atomic
+
+CHECKPOINT, REPORT = "generalization.ckpt", "generalization.json"
+
+
+class EarlyStopping(EvaluationCallback):
+    """Keeps the best checkpoint of the generalization window and, where asked to, stops when memorization begins.
+
+    ``checkpoints/generalization.ckpt`` is the best one so far, ``generalization.json`` says which step it is and why;
+    the rule is that of :func:`diffmem.analysis.window.generalization_window`. It reads the rows of the evaluations
+    alone, so that a resumed run decides as an uninterrupted one.
+
+    Args:
+        mode: ``"off"``; ``"mark"``: keep the checkpoint and train on; ``"stop"``: end training at the onset.
+        rule: ``"f_mem"`` or ``"loss_split"``, which needs no samples.
+        level: Where the rule sees the onset; None for its default.
+        quality_level: Largest FID or Fréchet distance that counts as good, as the level of τ_gen; None for no bound.
+        plateau_factor: Largest ratio to the best quality that counts as equally good.
+        previous: Finished runs of the same setting at other n; from two on, τ_mem of this run is predicted.
+
+    Raises:
+        ConfigError: An unknown rule, a level that is not positive, a factor below 1, or a single previous run.
+    """
+
+    def __init__(
+        self,
+        mode: Literal["off", "mark", "stop"] = "off",
+        rule: Rule = "f_mem",
+        level: float | None = None,
+        quality_level: float | None = None,
+        plateau_factor: float = PLATEAU_FACTOR,
+        previous: list[str] | None = None,
+    ) -> None:
+        check_rule(rule, level, plateau_factor)
+        if previous is not None and len(previous) < 2:
+            raise ConfigError(
+                "early_stopping.previous", got=previous, expected="at least two runs", remedy="name another run"
+            )
+        self.mode, self.rule, self.level = mode, rule, level
+        self.quality_level, self.plateau_factor = quality_level, plateau_factor
+        self.previous = previous or []
+        self.prediction: Prediction | None = None
+        self.window: Window | None = None
+        self._rows: list[Columns] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.mode == "off":
+            return
+        self._rows = [row for row in read_table(table_path(trainer)) if int(row["step"]) <= trainer.global_step]
+        if self.previous:
+            self.prediction = predict_from(self.previous, len(trainer.datamodule.train_images))  # type: ignore[attr-defined]
+            self._say(trainer, f"memorization is predicted at step {self.prediction}, from {len(self.previous)} runs")
+        if self._rows:
+            self._decide(trainer)
+
+    def on_row(self, trainer: pl.Trainer, row: Columns) -> None:
+        if self.mode == "off":
+            return
+        begun = self.window is not None and self.window.onset is not None
+        self._rows.append(row)
+        self._decide(trainer)
+        if self.window and self.window.best == row["step"] and not begun:
+            path = Path(trainer.default_root_dir) / "checkpoints" / CHECKPOINT
+            save_checkpoint(trainer, trainer.lightning_module, path)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.window is not None:
+            self._say(trainer, self.window.reason)
+
+    def _decide(self, trainer: pl.Trainer) -> None:
+        self.window = generalization_window(self._rows, self.rule, self.level, self.quality_level, self.plateau_factor)
+        trainer.should_stop |= self.mode == "stop" and self.window.onset is not None
+        if trainer.is_global_zero:
+            report = {**vars(self.window), "rule": self.rule, "prediction": self.prediction and vars(self.prediction)}
+            write_atomic(Path(trainer.default_root_dir) / REPORT, json.dumps(report, indent=2) + "\n")
+
+    @staticmethod
+    def _say(trainer: pl.Trainer, sentence: str) -> None:
+        if trainer.is_global_zero:
+            print(f"early stopping: {sentence}", flush=True)
+
+
+def predict_from(runs: Sequence[str | Path], n: int) -> Prediction:
+    """τ_mem at ``n`` training images from finished runs at other n, with a prediction interval."""
+    found = read_runs(runs)
+    estimates = [tau_mem(run.column("step"), run.column("f_mem"), run.num_samples) for run in found]
+    return predict([run.n for run in found], estimates, n)

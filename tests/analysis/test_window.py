@@ -1,0 +1,78 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffmem.analysis.window import generalization_window
+from diffmem.errors import ConfigError, DataError
+
+
+def curve(steps, tau_gen, tau_mem):
+    """Rows whose quality settles at 1 after ``tau_gen``, with copies after ``tau_mem`` and L_test rising from there."""
+    return [
+        {
+            "step": step,
+            "frechet_pixels": 1 + 100 * math.exp(-6 * step / tau_gen),
+            "frechet_pixels_std": 0.01,
+            "f_mem_low": max(0.0, 1 - tau_mem / step),
+            "loss_train": 1 / step,
+            "loss_test": max(1.0, (step / tau_mem) ** 2),
+        }
+        for step in steps
+    ]
+
+
+STEPS = [round(100 * 10 ** (k / 10)) for k in range(30)]
+
+
+@given(st.floats(300, 3000), st.floats(3, 20), st.sampled_from(["f_mem", "loss_split"]))
+def test_the_window_lies_between_good_samples_and_the_first_copies(tau_gen, gap, rule):
+    tau_mem = gap * tau_gen
+    window = generalization_window(curve(STEPS, tau_gen, tau_mem), rule)
+    assert window.best in window.steps
+    assert all(0.8 * tau_gen <= step <= 1.26 * tau_mem for step in window.steps)
+    assert window.onset is None or tau_mem <= window.onset <= 1.6 * tau_mem
+    assert window.onset is not None or tau_mem > STEPS[-1] / 1.26
+
+
+@given(st.floats(2000, 20_000), st.floats(0.05, 0.3), st.sampled_from(["f_mem", "loss_split"]))
+def test_copies_before_good_samples_leave_no_window(tau_gen, share, rule):
+    window = generalization_window(curve(STEPS, tau_gen, share * tau_gen), rule, quality_level=2.0)
+    assert window.steps == ()
+    assert window.best is None
+    assert "no window" in window.reason
+
+
+@given(st.integers(2, len(STEPS)))
+def test_rows_after_the_onset_change_nothing(length):
+    rows = curve(STEPS, 300, 3000)
+    whole = generalization_window(rows)
+    shorter = generalization_window(rows[:length])
+    if shorter.onset is not None:
+        assert shorter == whole
+
+
+def test_an_early_low_before_the_samples_are_formed_is_not_the_window():
+    rows = curve(STEPS[:20], 1000, 10_000)
+    rows[0]["frechet_pixels"] = 1.2
+    assert 100 not in generalization_window(rows).steps
+
+
+def test_without_samples_the_last_row_before_the_split_is_kept():
+    rows = [{key: row[key] for key in ("step", "loss_train", "loss_test")} for row in curve(STEPS, 300, 3000)]
+    window = generalization_window(rows, "loss_split")
+    assert window.best == max(step for step in STEPS if step < window.onset)
+
+
+@pytest.mark.parametrize("arguments", [{"rule": "feeling"}, {"level": 0.0}, {"plateau_factor": 0.5}])
+def test_rules_that_make_no_sense_are_refused(arguments):
+    with pytest.raises(ConfigError, match="early_stopping"):
+        generalization_window(curve(STEPS, 300, 3000), **arguments)
+
+
+def test_missing_columns_and_rows_are_named():
+    with pytest.raises(DataError, match="no rows"):
+        generalization_window([])
+    with pytest.raises(DataError, match="f_mem_low"):
+        generalization_window([{"step": 0, "frechet_pixels": 1.0}])
