@@ -60,6 +60,8 @@ class DrawnData(SubsetData):
 
     def draw(self, name: str, rows: range) -> Tensor:
         """Points number ``rows`` of those called ``name``, (len(rows), d)."""
+        if not rows:
+            return torch.empty(0, self.law.dim)
         streams = (rng.stream(self.draw_seed, f"points/{name}", row) for row in rows)
         return torch.stack([self.law.draw(generator) for generator in streams])
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from diffmem.data.stream import BatchStream, RankBatches
+from diffmem.diffusion.scores import GaussianMixture
 from diffmem.errors import ConfigError
 
 BatchMode = Literal["min", "full", "fixed"]
@@ -43,6 +44,7 @@ class SubsetData(pl.LightningDataModule):
         test_images: (num_test, \\*) float32.
         mean: (\\*), what was subtracted from both.
         num_references: Number of reference sets that FID can compare with.
+        law: Where the samples come from, where that is known.
 
     Raises:
         ConfigError: An impossible n, index or batch size.
@@ -52,6 +54,7 @@ class SubsetData(pl.LightningDataModule):
     test_images: Tensor
     mean: Tensor
     num_references = 0
+    law: GaussianMixture | None = None
 
     def __init__(
         self, n: int, index: int, batch_size: int, batch_mode: BatchMode = "min", num_test: int = 512, seed: int = 0

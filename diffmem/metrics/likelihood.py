@@ -30,10 +30,7 @@ def log_likelihood(predict_noise: NoisePredictor, x: Tensor, schedule: Schedule,
     Raises:
         ConfigError: ``num_steps`` outside that range.
     """
-    if not 2 <= num_steps <= schedule.num_steps:
-        raise ConfigError(
-            "num_steps", got=num_steps, expected=f"2 to {schedule.num_steps}", remedy="set --likelihood.num_steps"
-        )
+    check_num_steps(num_steps, schedule)
     indices = torch.linspace(0, schedule.num_steps - 1, num_steps).long().tolist()
     deviation = (1 - schedule.alpha_bar[indices]).sqrt()
     widths = torch.diff(torch.atanh(deviation), prepend=torch.zeros(1)).tolist()
@@ -62,6 +59,17 @@ def kl_divergence(
 ) -> Tensor:
     """log P₀(x) − log p_θ(x) in nats at each of ``points`` (N, d) from P₀, (N,): its mean estimates KL(P₀‖P_θ)."""
     return log_density(points) - log_likelihood(predict_noise, points, schedule, num_steps)
+
+
+def check_num_steps(num_steps: int, schedule: Schedule) -> None:
+    """Raise ConfigError for a number of steps of the integral outside [2, schedule.num_steps]."""
+    if not 2 <= num_steps <= schedule.num_steps:
+        raise ConfigError(
+            "likelihood.num_steps",
+            got=num_steps,
+            expected=f"2 to {schedule.num_steps}",
+            remedy="set --likelihood.num_steps",
+        )
 
 
 def _with_divergence(predict_noise: NoisePredictor, x: Tensor, index: int) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,66 @@
+"""KL(P₀‖P_θ): how much the model's law differs from a known law of the data."""
+
+import lightning.pytorch as pl
+import torch
+
+from diffmem import ranks
+from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
+from diffmem.data.subset import SubsetData
+from diffmem.errors import ConfigError
+from diffmem.metrics.likelihood import check_num_steps, kl_divergence
+
+
+class Likelihood(EvaluationCallback):
+    """KL divergence of the model's law from the population, by the likelihood integral. Off by default.
+
+    Columns: ``kl`` in nats, the mean of log P₀(x) − log p_θ(x) over fresh points x of P₀; ``kl_std``, its standard
+    error, empty for a single point. The points are the same at every step.
+
+    Args:
+        num_points: Number of points; 0 for no KL. A point costs 2·(d + 1) network calls a step of the integral.
+        num_steps: Steps of the integral.
+        batch_size: Points per network call.
+
+    Raises:
+        ConfigError: A count that cannot be used, data whose law is not known, or a model of one diffusion time.
+    """
+
+    def __init__(self, num_points: int = 0, num_steps: int = 100, batch_size: int = 1024) -> None:
+        for name, count, least in (("num_points", num_points, 0), ("batch_size", batch_size, 1)):
+            if count < least:
+                raise ConfigError(
+                    f"likelihood.{name}", got=count, expected=f"at least {least}", remedy=f"set --likelihood.{name}"
+                )
+        self.num_points, self.num_steps, self.batch_size = num_points, num_steps, batch_size
+
+    def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
+        if self.num_points == 0:
+            return
+        reasons = {
+            "data whose law is not known": data.law is None,
+            "a model of one diffusion time": model.schedule.num_steps == 1,
+        }
+        for reason, holds in reasons.items():
+            if holds:
+                raise ConfigError(
+                    "likelihood.num_points",
+                    got=f"{self.num_points}, but {reason}",
+                    expected="0",
+                    remedy="set --likelihood.num_points=0",
+                )
+        check_num_steps(self.num_steps, model.schedule)
+
+    def measure(self, snapshot: Snapshot) -> Columns:
+        if self.num_points == 0:
+            return {}
+        rows, data = ranks.share(self.num_points), snapshot.data
+        found = torch.zeros(self.num_points, dtype=torch.float64, device=snapshot.device)
+        for start in range(rows.start, rows.stop, self.batch_size):
+            block = range(start, min(start + self.batch_size, rows.stop))
+            points = data.draw("likelihood", block).to(snapshot.device)
+            found[block.start : block.stop] = kl_divergence(
+                data.law.log_density, snapshot.model, points, snapshot.model.schedule, self.num_steps
+            )
+        found = ranks.sum_over_ranks(found)
+        error = found.std().item() / self.num_points**0.5 if self.num_points > 1 else None
+        return {"kl": found.mean().item(), "kl_std": error}
