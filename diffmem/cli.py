@@ -28,6 +28,7 @@ GROUPS: dict[str, type[pl.Callback]] = {
     "likelihood": callbacks.Likelihood,
     "grid": callbacks.SampleGrid,
     "progress": callbacks.ProgressReport,
+    "early_stopping": callbacks.EarlyStopping,
     "requeue": callbacks.Requeue,
     "evaluation": callbacks.Evaluation,
     "checkpoint": callbacks.Checkpoint,

@@ -1,6 +1,7 @@
 """Lightning callbacks; each works in any Trainer whose module and data offer what it reads."""
 
 from diffmem.callbacks.checkpoint import Checkpoint
+from diffmem.callbacks.early_stopping import EarlyStopping
 from diffmem.callbacks.evaluation import Evaluation, EvaluationCallback, Snapshot
 from diffmem.callbacks.fid import FID
 from diffmem.callbacks.frechet import Frechet
@@ -19,6 +20,7 @@ from diffmem.callbacks.wandb import WandbMirror
 __all__ = [
     "FID",
     "Checkpoint",
+    "EarlyStopping",
     "Evaluation",
     "EvaluationCallback",
     "Frechet",
