@@ -102,14 +102,14 @@ class Gaussian(DrawnData):
         n: int = 400,
         index: int = 0,
         dimension: int = 100,
-        population: list[tuple[float, float]] | None = None,
+        population: list[list[float]] | None = None,
         batch_size: int = 512,
         batch_mode: BatchMode = "full",
         num_test: int = 2048,
         draw_seed: int = 0,
         seed: int = 0,
     ) -> None:
-        law = gaussian(_eigenvalues(dimension, population or [(1.0, 1.0)]))
+        law = gaussian(_eigenvalues(dimension, population or [[1.0, 1.0]]))
         super().__init__(law, n, index, batch_size, batch_mode, num_test, draw_seed, seed)
 
 
@@ -145,10 +145,10 @@ class SymmetricMixture(DrawnData):
         super().__init__(law, n, index, batch_size, batch_mode, num_test, draw_seed, seed)
 
 
-def _eigenvalues(dimension: int, population: list[tuple[float, float]]) -> Tensor:
+def _eigenvalues(dimension: int, population: list[list[float]]) -> Tensor:
     """(d,) eigenvalues of Σ."""
-    total = sum(weight for _, weight in population)
-    if not all(value > 0 and weight > 0 for value, weight in population) or abs(total - 1) > 1e-9:
+    pairs = all(len(pair) == 2 and min(pair) > 0 for pair in population)
+    if not pairs or abs(sum(weight for _, weight in population) - 1) > 1e-9:
         raise ConfigError(
             "data.population",
             got=population,
