@@ -159,13 +159,14 @@ class CLI(LightningCLI):
 
 
 def _quiet() -> None:
-    """Lightning's greetings, and its advice on loaders with workers and on epochs, which this data does not have."""
+    """Lightning's greetings, and its advice on loaders with workers, epochs and arguments, which does not apply here."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
         ".*dataloader is not resumable.*",
         ".*is deprecated, use.*treespec.*",
+        ".*args parameter is intended to run from within Python.*",
         ".*`srun` command is available.*",
     ):
         warnings.filterwarnings("ignore", message)

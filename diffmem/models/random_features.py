@@ -72,18 +72,18 @@ class RandomFeatures(pl.LightningModule):
             noise = rng.normal(self.seed, "noise", number, (len(images) * world_size, *images.shape[1:]))[mine]
             noise = noise.to(images.device)
         else:
-            noise = self._fixed_noises(images)[rows].flatten(0, 1)
+            if self._noises is None:
+                num = len(self.trainer.datamodule.train_images)  # type: ignore[attr-defined]
+                self._noises = self.fixed_noises(num, tuple(images.shape[1:])).to(images.device)
+            noise = self._noises[rows].flatten(0, 1)
             images = images.repeat_interleave(self.num_noisings, dim=0)
         index = torch.zeros(len(images), dtype=torch.int64, device=images.device)
         return self.losses(images, noise, index).mean()
 
-    def _fixed_noises(self, images: Tensor) -> Tensor:
-        """The m noises of every training sample, (n, m, \\*)."""
-        if self._noises is None:
-            rows = range(len(self.trainer.datamodule.train_images))  # type: ignore[attr-defined]
-            shape = (self.num_noisings, *images.shape[1:])
-            self._noises = rng.normal_rows(self.seed, "noisings", rows, shape).to(images.device)
-        return self._noises
+    def fixed_noises(self, num: int, shape: tuple[int, ...]) -> Tensor:
+        """The m noises of each of ``num`` training samples of ``shape``, (num, m, \\*shape)."""
+        assert self.num_noisings is not None
+        return rng.normal_rows(self.seed, "noisings", range(num), (self.num_noisings, *shape))
 
     def losses(self, images: Tensor, noise: Tensor, index: Tensor) -> Tensor:
         """L_t of each image, (B,)."""
