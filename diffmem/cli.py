@@ -159,7 +159,7 @@ class CLI(LightningCLI):
 
 
 def _quiet() -> None:
-    """Lightning's greetings, and its advice on loaders with workers, epochs and arguments, which does not apply here."""
+    """Lightning's greetings, and its advice on workers, epochs and arguments, which does not apply here."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
