@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from conftest import ROOT, SMALL, only_run, run_fit
+
 from diffmem.files import read_table
 
 

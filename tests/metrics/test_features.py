@@ -12,20 +12,8 @@ from diffmem.metrics.features import InceptionFeatures, PixelFeatures
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """A file of random He-initialised weights: torch's own initialisation lets the features die out."""
-    path = tmp_path_factory.mktemp("weights") / "inception.pth"
-    with torch.random.fork_rng(), pytest.MonkeyPatch.context() as patch:
-        torch.manual_seed(0)
-        module = "torch_fidelity.feature_extractor_inceptionv3"
-        patch.setattr(f"{module}.load_state_dict_from_url", lambda *_, **__: {})
-        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
-        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
-        for layer in network.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight)
-    torch.save(network.state_dict(), path)
-    return path
+def weights(inception_weights):
+    return inception_weights
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A SLURM of one node on 127.0.0.1, for tests: ``python tests/slurm/single_node.py FOLDER`` runs it until Ctrl-C.
+"""A SLURM of one node on 127.0.0.1, for tests; ``python tests/slurm/single_node.py FOLDER`` runs it until Ctrl-C.
 
 Needs Debian's packages ``slurm-wlm`` and ``munge`` (or their like), but neither systemd nor cgroups.
 """
@@ -7,6 +7,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -26,8 +27,8 @@ AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 MpiDefault=none
-SlurmctldPort=26817
-SlurmdPort=26818
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -70,7 +71,7 @@ def single_node(folder: Path, cpus: int = 2) -> Iterator[dict[str, str]]:
     key.chmod(0o400)
     conf = folder / "slurm.conf"
     host = socket.gethostname().partition(".")[0]
-    conf.write_text(_CONF.format(folder=folder, host=host, user=getpass.getuser(), cpus=cpus))
+    conf.write_text(_CONF.format(folder=folder, host=host, user=getpass.getuser(), cpus=cpus, ports=_free_ports(2)))
     environment = {**os.environ, "SLURM_CONF": str(conf), "PATH": _PATH}
     files = [f"--{name}={folder}/munge.{name}" for name in ("socket", "pid-file", "seed-file", "log-file")]
     with contextlib.ExitStack() as daemons:
@@ -89,6 +90,14 @@ def single_node(folder: Path, cpus: int = 2) -> Iterator[dict[str, str]]:
         yield environment
         subprocess.run(["scancel", f"--user={getpass.getuser()}", "--signal=KILL", "--full"], env=environment)
         subprocess.run(["scancel", f"--user={getpass.getuser()}"], env=environment)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as sockets:
+        opened = [sockets.enter_context(socket.socket()) for _ in range(count)]
+        for each in opened:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in opened]
 
 
 def _is_up(environment: dict[str, str]) -> bool:
@@ -115,10 +124,11 @@ def _end(daemon: subprocess.Popen) -> None:
 
 def main() -> None:
     folder = Path(sys.argv[1]).resolve()
-    with single_node(folder), contextlib.suppress(KeyboardInterrupt):
+    stop = (signal.SIGINT, signal.SIGTERM)
+    with single_node(folder):
+        signal.pthread_sigmask(signal.SIG_BLOCK, stop)
         print(f"export SLURM_CONF={folder}/slurm.conf", flush=True)
-        while True:
-            time.sleep(3600)
+        signal.sigwait(stop)
 
 
 if __name__ == "__main__":
