@@ -70,13 +70,7 @@ class Reference:
         dimension = mean.numel()
         _check_shapes(mean, covariance, dimension)
         mean, covariance = mean.detach().double(), covariance.detach().double()
-        if not (mean.isfinite().all() and covariance.isfinite().all()):
-            raise ConfigError(
-                "reference moments",
-                got="values that are not finite",
-                expected="finite features",
-                remedy="check the reference images",
-            )
+        _check_finite(mean, covariance)
         eigenvalues, vectors = torch.linalg.eigh(covariance)
         kept = eigenvalues > eigenvalues[-1] * dimension * torch.finfo(torch.float64).eps
         return cls(mean, covariance, vectors[:, kept] * eigenvalues[kept].sqrt(), count)
@@ -86,9 +80,14 @@ class Reference:
         """Reference of features (N, D), or of batches of them read one after the other.
 
         Raises:
-            ConfigError: Fewer than two samples.
+            ConfigError: Fewer than two samples, or a feature that is not finite.
         """
-        return cls.from_moments(*feature_moments(features))
+        mean, covariance, count = feature_moments(features)
+        if not isinstance(features, Tensor) or count > len(mean):
+            return cls.from_moments(mean, covariance, count)
+        _check_finite(mean, covariance)
+        root = (features.detach().double() - mean).T / (count - 1) ** 0.5  # the centred features are a factor already
+        return cls(mean, covariance, root, count)
 
     def distance(self, mean: Tensor, covariance: Tensor) -> float:
         """Distance of the Gaussian with this mean (D,) and covariance (D, D); NaN if a moment is not finite.
@@ -237,6 +236,16 @@ def _check_shapes(mean: Tensor, covariance: Tensor, dimension: int) -> None:
             got=f"mean {tuple(mean.shape)} and covariance {tuple(covariance.shape)}",
             expected=f"({dimension},) and ({dimension}, {dimension})",
             remedy="compare moments of one feature space",
+        )
+
+
+def _check_finite(mean: Tensor, covariance: Tensor) -> None:
+    if not (mean.isfinite().all() and covariance.isfinite().all()):
+        raise ConfigError(
+            "reference moments",
+            got="values that are not finite",
+            expected="finite features",
+            remedy="check the reference images",
         )
 
 

@@ -110,6 +110,14 @@ def test_merging_two_states_equals_one_pass():
     assert float(first.compute()) == pytest.approx(float(whole.compute()), rel=1e-12)
 
 
+def test_fewer_reference_samples_than_dimensions():
+    rows, few = gaussian(0, 60, 30), gaussian(1, 12, 30, 1.5)
+    reference = Reference.from_features(few)
+    assert reference.root.shape == (30, 12)
+    expected = frechet_distance(rows.mean(0), rows.T.cov(), few.mean(0), few.T.cov())
+    assert reference.distance(rows.mean(0), rows.T.cov()) == pytest.approx(expected, rel=1e-9)
+
+
 def test_standard_error_is_the_scatter_over_repeated_samples():
     reference = Reference.from_features(gaussian(0, 2000, 3, 1.5))
     values, errors = [], []
