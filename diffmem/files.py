@@ -23,7 +23,11 @@ def publish(partial: Path, path: Path) -> None:
 
 
 def write_atomic(path: Path, contents: str | bytes) -> None:
-    """Replace ``path`` by ``contents``; a reader, or a kill at any moment, sees the old file or the new one."""
+    """Replace ``path`` by ``contents``; a reader, or a kill at any moment, sees the old file or the new one.
+
+    Folders that are missing are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(path)
     partial.write_bytes(contents.encode() if isinstance(contents, str) else contents)
     publish(partial, path)

@@ -72,6 +72,7 @@ def save_checkpoint(trainer: pl.Trainer, pl_module: pl.LightningModule, path: Pa
     broken = not all(parameter.isfinite().all() for parameter in pl_module.parameters())
     if ranks.any_rank(broken, pl_module.device):
         raise diverged(trainer.global_step, "weights that are not finite")
+    path.parent.mkdir(parents=True, exist_ok=True)
     trainer.save_checkpoint(partial_path(path))
     if trainer.is_global_zero:
         publish(partial_path(path), path)

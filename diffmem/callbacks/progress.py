@@ -4,7 +4,8 @@ import time
 
 import lightning.pytorch as pl
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback
 from diffmem.callbacks.updates import UpdateCallback
@@ -41,11 +42,12 @@ class ProgressReport(UpdateCallback, EvaluationCallback):
         self._start = (trainer.global_step, time.perf_counter())
         if self._console.is_terminal and trainer.is_global_zero:
             self._bar = Progress(
-                TextColumn("step"),
-                MofNCompleteColumn(),
-                BarColumn(),
+                TextColumn(
+                    "step {task.completed:.0f}/{task.total:.0f}", table_column=Column(no_wrap=True, min_width=16)
+                ),
+                BarColumn(bar_width=10),
                 TextColumn("{task.description}"),
-                TimeRemainingColumn(),
+                TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=8)),
                 console=self._console,
             )
             self._bar.start()
