@@ -150,20 +150,18 @@ def compare(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def largest_deviations(table: pd.DataFrame) -> pd.DataFrame:
-    """``curve, deviation`` (largest distance of mean and theory), ``noise`` (mean std of the runs), ``in_noise, tau``.
+    """``curve, deviation`` (largest distance of mean and theory), ``tau`` (where), ``noise``, ``in_noise`` (their ratio).
 
-    ``in_noise`` is the largest ratio of a distance to the noise there, at ``tau``.
+    The noise is the standard deviation over the runs, its root mean square over the evaluated steps.
     """
     rows = []
     for name, label in CURVES.items():
         if f"{name}_theory" not in table:
             continue
         distance = (table[f"{name}_mean"] - table[f"{name}_theory"]).abs()
-        noise = table[f"{name}_std"]
-        ratio = distance / noise
-        worst = int(ratio.argmax()) if noise.notna().all() else int(distance.argmax())
-        rows.append((label, distance.max(), noise.mean(), ratio[worst], table["tau"][worst]))
-    return pd.DataFrame(rows, columns=["curve", "deviation", "noise", "in_noise", "tau"])
+        noise = (table[f"{name}_std"] ** 2).mean() ** 0.5
+        rows.append((label, distance.max(), table["tau"][distance.argmax()], noise, distance.max() / noise))
+    return pd.DataFrame(rows, columns=["curve", "deviation", "tau", "noise", "in_noise"])
 
 
 @style.styled

@@ -88,7 +88,7 @@ class ScoreDistance(EvaluationCallback):
         t = snapshot.model.schedule.time[index].item()
         law: GaussianMixture
         if name == "population":
-            law, x = data.law, data.draw("scores", rows)
+            law, x = data.law, data.draw(f"scores/{self.seed}", rows)
         else:
             law, x = empirical_law(data.train_images), data.train_images[[row % len(data.train_images) for row in rows]]
         noise = rng.normal_rows(self.seed, f"scores/{name}", rows, tuple(data.train_images.shape[1:]))
