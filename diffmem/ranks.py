@@ -13,9 +13,9 @@ def rank_and_world() -> tuple[int, int]:
 
 
 def share(num: int) -> range:
-    """The contiguous items of 0 … num−1 that are this rank's; shares differ by one item at most."""
+    """The contiguous items of 0 … num−1 that are this rank's; shares differ by one item at most, rank 0 has a largest."""
     rank, world_size = rank_and_world()
-    return range(num * rank // world_size, num * (rank + 1) // world_size)
+    return range(-(-num * rank // world_size), -(-num * (rank + 1) // world_size))
 
 
 def sum_over_ranks(values: Tensor) -> Tensor:

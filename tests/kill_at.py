@@ -1,6 +1,6 @@
 """``python tests/kill_at.py EVENT K ARGS…``: ``diffmem.fit ARGS`` that kills itself with SIGKILL at the K-th EVENT.
 
-Events: ``step`` (before an update), ``sampling`` (an evaluation has begun), ``row`` (it is measured, its row not
+Events: ``step`` (before an update), ``sampling`` (an evaluation has begun), ``batch`` (in it), ``row`` (it is measured, its row not
 written), ``checkpoint`` (the file is half-written under its temporary name), ``link`` (it is whole, ``last.ckpt`` is
 still the old one).
 """
@@ -17,6 +17,7 @@ from diffmem.models import DDPM
 HOOKS = {
     "step": (DDPM, "training_step"),
     "sampling": (evaluation.Evaluation, "sample"),
+    "batch": (DDPM, "sample"),
     "row": (evaluation, "put_row"),
     "checkpoint": (checkpoint, "publish"),
     "link": (Path, "symlink_to"),
