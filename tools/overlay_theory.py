@@ -150,7 +150,7 @@ def compare(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def largest_deviations(table: pd.DataFrame) -> pd.DataFrame:
-    """``curve, deviation`` (largest distance of mean and theory), ``tau`` (where), ``noise``, ``in_noise`` (their ratio).
+    """``curve, deviation`` (largest distance of mean and theory), ``tau`` (where), ``noise``, ``in_noise`` (the ratio).
 
     The noise is the standard deviation over the runs, its root mean square over the evaluated steps.
     """
