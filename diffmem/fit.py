@@ -44,12 +44,12 @@ def _fit(cli: CLI) -> int:
     cli.config_init["evaluation"].check(trainer, cli.model, data)
     if state_of_run(folder).state == "done":
         if first_rank:
-            print(f"run {folder}: finished before, nothing to do")
+            _announce(folder, "finished before, nothing to do")
         return EXIT_DONE
     with locked(folder) if first_rank else contextlib.nullcontext():
         checkpoint = newest_checkpoint(folder / "checkpoints")
         if first_rank:
-            _announce(folder, checkpoint)
+            _announce(folder, _beginning(folder, checkpoint))
             (folder / "checkpoints").mkdir(exist_ok=True)
             write_atomic(folder / "config.yaml", cli.parser.dump(cli.config, skip_none=False))
             write_state(RunState("starting", folder))
@@ -65,13 +65,16 @@ def _fit(cli: CLI) -> int:
     return EXIT_DONE
 
 
-def _announce(folder: Path, checkpoint: Path | None) -> None:
+def _announce(folder: Path, *remarks: str) -> None:
+    """The folder has a line of its own, by which those who read the log find it."""
+    print(f"run {folder}", *remarks, sep="\n", flush=True)
+
+
+def _beginning(folder: Path, checkpoint: Path | None) -> str:
     if checkpoint is not None:
-        print(f"run {folder}: resuming from {checkpoint.name}", flush=True)
-    elif (folder / "config.yaml").exists():
-        print(f"run {folder}: stopped before its first checkpoint, starting again", flush=True)
-    else:
-        print(f"run {folder}", flush=True)
+        return f"resuming from {checkpoint.name}"
+    again = (folder / "config.yaml").exists()
+    return "stopped before its first checkpoint, starting again" if again else "starting"
 
 
 def _stopped(folder: Path, stop: signals.StopRequested) -> int:

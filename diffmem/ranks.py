@@ -13,7 +13,7 @@ def rank_and_world() -> tuple[int, int]:
 
 
 def share(num: int) -> range:
-    """The contiguous items of 0 … num−1 that are this rank's; shares differ by one item at most, rank 0 has a largest."""
+    """The contiguous items of 0 … num−1 that are this rank's; shares differ by one at most; rank 0 has a largest."""
     rank, world_size = rank_and_world()
     return range(-(-num * rank // world_size), -(-num * (rank + 1) // world_size))
 

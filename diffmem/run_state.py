@@ -112,7 +112,7 @@ def state_of_task(task: Task, logs: Path = LOGS) -> RunState:
         return RunState("waiting")
     lines = [line for line in attempt.splitlines() if line.strip()]
     ended = next((line for line in reversed(lines) if line.startswith(EXIT)), None)
-    folder = next((line[4:].partition(": ")[0] for line in lines if line.startswith("run ")), None)
+    folder = next((line[4:] for line in lines if line.startswith("run ")), None)
     if folder is not None:
         return state_of_run(Path(folder))
     if ended is None:

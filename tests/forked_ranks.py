@@ -1,4 +1,4 @@
-"""``python tests/forked_ranks.py LAUNCHES``: run ``diffmem.fit`` in forked ranks, launch after launch, importing torch once.
+"""``python tests/forked_ranks.py LAUNCHES``: ``diffmem.fit`` in forked ranks, again and again after one import.
 
 LAUNCHES is a JSON list of ``{"world": W, "args": [...], "fault": [KIND, EVENT, K, RANK] or null}``. At the K-th EVENT
 (those of ``kill_at.py`` and ``start``) rank RANK sends itself the signal KIND, twice if it ends in ``!``, or for KIND

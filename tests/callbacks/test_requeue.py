@@ -98,5 +98,5 @@ def test_ranks_that_the_run_starts_itself(tmp_path):
 
 
 def test_the_interval_is_checked():
-    with pytest.raises(ConfigError, match="requeue.every_n_steps"):
+    with pytest.raises(ConfigError, match=r"requeue\.every_n_steps"):
         Requeue(every_n_steps=0)

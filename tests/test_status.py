@@ -1,0 +1,189 @@
+"""What diffmem.status says of runs, and a grid run on this machine (the runs themselves are stand-ins)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from conftest import ROOT
+from rich.console import Console
+
+from diffmem import status
+from diffmem.errors import DataError
+from diffmem.grid import Task, read_grid
+from diffmem.run_state import RunState, state_of_run, state_of_task, write_state
+
+sys.path.insert(0, str(ROOT / "tools"))
+import run_grid
+
+
+@pytest.fixture
+def tasks(tmp_path) -> list[Task]:
+    path = tmp_path / "g.txt"
+    path.write_text("--seed=0\n--seed=1\n--seed=2\n--seed=3\n")
+    return read_grid(path)
+
+
+def rewrite(folder, **changes):
+    path = folder / "status.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_state_comes_back_as_it_was_written(tmp_path):
+    run = RunState("running", tmp_path, step=50, max_steps=100, steps_per_second=5.0, f_mem=0.25)
+    write_state(run)
+    found = state_of_run(tmp_path)
+    assert replace(found, updated=0.0, host=None, pid=None) == run
+    assert found.pid == os.getpid()
+    assert found.seconds_left == pytest.approx(10)
+
+
+def test_a_run_whose_process_is_gone_has_died(tmp_path):
+    write_state(RunState("running", tmp_path))
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    rewrite(tmp_path, pid=gone.pid)
+    assert state_of_run(tmp_path).state == "died"
+    rewrite(tmp_path, host="another machine")
+    assert state_of_run(tmp_path).state == "running"
+    rewrite(tmp_path, updated=time.time() - 3600)
+    assert state_of_run(tmp_path).reason == "no sign of life for 60 minutes"
+    rewrite(tmp_path, state="done")
+    assert state_of_run(tmp_path).state == "done"
+
+
+def test_a_damaged_status_is_named(tmp_path):
+    (tmp_path / "status.json").write_text("{")
+    with pytest.raises(DataError, match=r"status\.json"):
+        state_of_run(tmp_path)
+
+
+def test_a_task_is_what_its_last_attempt_says(tmp_path, tasks):
+    first, second, third, fourth = tasks
+    folder = tmp_path / "runs: all" / "a"
+    folder.mkdir(parents=True)
+    write_state(RunState("done", folder, step=9, max_steps=9))
+    logs = {
+        first: f"{first.header}\nTraceback\nexit 1\n{first.header}\nrun {folder}\nresuming from step-9.ckpt\nexit 0\n",
+        second: f"{second.header}\ndiffmem: data.n: got 1, expected more; set --data.n\nexit 2\n",
+        third: "task 3 of g.txt: --seed=9\nexit 0\n",  # the line was another one then
+        fourth: f"{fourth.header}\n",
+    }
+    for task, text in logs.items():
+        task.log(tmp_path / "logs").parent.mkdir(parents=True, exist_ok=True)
+        task.log(tmp_path / "logs").write_text(text)
+    states = [state_of_task(task, tmp_path / "logs") for task in tasks]
+    assert [each.state for each in states] == ["done", "failed", "waiting", "starting"]
+    assert states[0].folder == folder
+    assert states[1].reason == "data.n: got 1, expected more; set --data.n"
+
+
+def test_the_command_is_quick_and_needs_no_torch(tmp_path):
+    for name, state in (("a", "done"), ("b", "failed")):
+        (tmp_path / name).mkdir()
+        write_state(
+            RunState(state, tmp_path / name, 7, 9, 2.0, 0.5, reason="[full] disk" if state == "failed" else None)
+        )
+    command = [sys.executable, "-X", "importtime", "-m", "diffmem.status", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "1 done, 1 failed" in done.stdout
+    assert "7/9" in done.stdout
+    assert "50.0%" in done.stdout
+    assert "[full] disk" in done.stdout
+    assert not {"torch", "lightning", "pandas"} & {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+def test_a_folder_without_runs_is_refused(tmp_path, capsys):
+    assert status.main([str(tmp_path)]) == 3
+    assert "got no runs" in capsys.readouterr().err
+
+
+STAND_IN = """
+import pathlib, signal, sys, time
+log = pathlib.Path(sys.argv[1])
+log.open("a").write(f"{sys.argv[2]} begins\\n")
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+time.sleep(float(sys.argv[3]))
+log.open("a").write(f"{sys.argv[2]} ends\\n")
+sys.exit(int(sys.argv[4]))
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Replaces the runs by processes that note when they begin and end."""
+
+    def install(seconds: float, codes: dict[int, int]) -> None:
+        def command(task: Task) -> list[str]:
+            code = str(codes.get(task.number, 0))
+            return [sys.executable, "-c", STAND_IN, str(tmp_path / "events"), str(task.number), str(seconds), code]
+
+        monkeypatch.setattr(Task, "command", property(command))
+
+    return install
+
+
+def run(tasks: list[Task], tmp_path, jobs: int) -> tuple[int, str]:
+    with (tmp_path / "report").open("w") as report:
+        console = Console(file=report, width=200)
+        code = run_grid.GridRunner(tasks, jobs, tmp_path / "logs", console).run()
+    return code, (tmp_path / "report").read_text()
+
+
+def test_a_failed_run_stops_no_other_and_is_named(tmp_path, tasks, stand_in):
+    stand_in(0.3, {2: 1})
+    code, report = run(tasks, tmp_path, jobs=2)
+    assert code == 1
+    assert "failed: task 2;" in report
+    events = (tmp_path / "events").read_text().split("\n")[:-1]
+    assert sorted(events) == sorted(f"{number} {what}" for number in range(1, 5) for what in ("begins", "ends"))
+    together = [
+        sum(1 if each.endswith("begins") else -1 for each in events[: place + 1]) for place in range(len(events))
+    ]
+    assert max(together) == 2
+    assert "exit 1" in tasks[1].log(tmp_path / "logs").read_text()
+
+
+def test_ctrl_c_lets_the_runs_stop_and_starts_no_more(tmp_path, tasks, stand_in):
+    stand_in(60, {})
+
+    def interrupt() -> None:
+        while not (tmp_path / "events").exists() or (tmp_path / "events").read_text().count("begins") < 2:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    began = time.monotonic()
+    code, report = run(tasks, tmp_path, jobs=2)
+    assert code == 130
+    assert time.monotonic() - began < 20
+    assert (tmp_path / "events").read_text().count("begins") == 2
+    assert "the same command again goes on" in report
+    assert "exit 75" in tasks[0].log(tmp_path / "logs").read_text()
+
+
+def test_what_is_done_is_left_alone_until_its_config_changes(tmp_path, stand_in):
+    config, folder = tmp_path / "c.yaml", tmp_path / "run"
+    config.write_text("seed: 0\n")
+    folder.mkdir()
+    grid = tmp_path / "g.txt"
+    grid.write_text(f"--config {config}\n")
+    (task,) = read_grid(grid)
+    task.log(tmp_path / "logs").parent.mkdir(parents=True)
+    task.log(tmp_path / "logs").write_text(f"{task.header}\nrun {folder}\nexit 0\n")
+    write_state(RunState("done", folder))
+    stand_in(0, {})
+    os.utime(config, (0, 0))
+    assert run([task], tmp_path, jobs=1)[0] == 0
+    assert not (tmp_path / "events").exists()
+    os.utime(config, None)
+    rewrite(folder, updated=time.time() - 60)
+    assert run([task], tmp_path, jobs=1)[0] == 0
+    assert (tmp_path / "events").exists()
