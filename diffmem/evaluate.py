@@ -18,6 +18,7 @@ import lightning.pytorch as pl
 import torch
 
 from diffmem.callbacks.checkpoint import newest_checkpoint
+from diffmem.callbacks.early_stopping import CHECKPOINT as GENERALIZATION
 from diffmem.callbacks.evaluation import Evaluation, EvaluationCallback
 from diffmem.callbacks.fid import FID
 from diffmem.callbacks.provenance import check_same_images, environment
@@ -54,7 +55,8 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
 
     Args:
         run: The run's folder; nothing in it changes but its subfolder ``evaluate``.
-        checkpoints: ``"last"``, ``"all"`` or steps separated by commas.
+        checkpoints: ``"all"``, or some of ``"last"``, ``"generalization"`` (what early stopping kept) and the saved
+            steps, with commas between.
         overrides: ``--key=value`` for keys among :data:`MEASUREMENTS`.
         out: Table to write; None for ``RUN/evaluate/<hash of the config>.csv``. A ``.json`` beside it records what was
             done. A step that the table already has is replaced.
@@ -115,7 +117,9 @@ def _parse(args: list[str]) -> tuple[argparse.Namespace, list[str]]:
         allow_abbrev=False,
     )
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder of the run")
-    parser.add_argument("--checkpoints", default="last", help="last, all, or steps separated by commas (default: last)")
+    parser.add_argument(
+        "--checkpoints", default="last", help="all, or last, generalization or saved steps with commas (default: last)"
+    )
     parser.add_argument("--out", type=Path, help="table to write (default: RUN_DIR/evaluate/HASH.csv)")
     return parser.parse_known_args(args)
 
@@ -135,28 +139,29 @@ def _check_override(override: str) -> None:
 
 
 def _checkpoints(folder: Path, which: str) -> list[Path]:
+    named = {str(int(path.stem.removeprefix("step-"))): path for path in sorted(folder.glob("step-*.ckpt"))}
+    names = list(named) if which == "all" else which.split(",")
     newest = newest_checkpoint(folder)
-    saved = {int(path.stem.removeprefix("step-")): path for path in sorted(folder.glob("step-*.ckpt"))}
     if newest is None:
         raise CheckpointError(
             str(folder), got="no checkpoint", expected="at least one", remedy="train the run with diffmem.fit first"
         )
-    if which == "last":
-        return [newest]
-    steps = list(saved) if which == "all" else [int(each) if each.isdecimal() else None for each in which.split(",")]
-    if not set(steps) <= set(saved):
+    named["last"] = newest
+    if (folder / GENERALIZATION).is_file():
+        named["generalization"] = folder / GENERALIZATION
+    if not set(names) <= set(named):
         raise CheckpointError(
             "--checkpoints",
             got=which,
-            expected=f"last, all, or some of {', '.join(map(str, saved))}",
+            expected=f"all, or some of {', '.join(named)}",
             remedy="choose steps that were saved",
         )
-    for path in (saved[step] for step in steps):
+    for path in (named[name] for name in names):
         if not is_whole(path):
             raise CheckpointError(
                 str(path), got="a damaged file", expected="a whole checkpoint", remedy="leave its step out"
             )
-    return [saved[step] for step in steps]
+    return [named[name] for name in names]
 
 
 def _check_table(table: Path, config_hash: str) -> None:

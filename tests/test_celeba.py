@@ -135,7 +135,7 @@ def test_measured_again_with_other_settings(run, monkeypatch, capsys):
         (["--evaluation.steps=paper"], 2, r"evaluation\.steps: got a key"),
         (["--memorization.treshold=0.1"], 2, r"did you mean memorization\.threshold"),
         (["--memorization.threshold"], 2, "expected --key=value"),
-        (["--checkpoints=7"], 3, "some of 1, 2;"),
+        (["--checkpoints=7"], 3, "some of 1, 2, last;"),
         (["--fid.weights=nowhere.pth"], 3, "no file nowhere.pth"),
         (["--data.num_references=0"], 2, r"--data\.num_references"),
         (["--data.num_test=190"], 3, "at least 2 beside"),
@@ -149,6 +149,25 @@ def test_what_another_measurement_cannot_be(run, monkeypatch, capsys, arguments,
     message = capsys.readouterr().err.strip()
     assert re.fullmatch(f"diffmem: .*({what}).*", message), message
     assert set(run.glob("evaluate/*")) == folders
+
+
+def test_the_checkpoint_of_early_stopping_can_be_measured(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(fid, "InceptionFeatures", Cheap)
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, symlinks=True)
+    shutil.copy(copy / "checkpoints/step-00000001.ckpt", copy / "checkpoints/generalization.ckpt")
+    table = tmp_path / "table.csv"
+    assert evaluate.main([str(copy), "--checkpoints=generalization,last", f"--out={table}"]) == 0
+    assert [row["step"] for row in read_table(table)] == ["1", "2"]
+
+
+def test_a_damaged_checkpoint_is_named(run, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(fid, "InceptionFeatures", Cheap)
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, symlinks=True)
+    (copy / "checkpoints/step-00000001.ckpt").write_bytes(b"PK")
+    assert evaluate.main([str(copy), "--checkpoints=1"]) == 3
+    assert "step-00000001.ckpt: got a damaged file" in capsys.readouterr().err
 
 
 def test_a_table_of_another_config_is_not_mixed(run, monkeypatch, tmp_path, capsys):
@@ -169,6 +188,13 @@ def test_other_images_than_the_runs_are_refused(run, celeba, monkeypatch, tmp_pa
     path.with_suffix(".json").write_text(json.dumps({**record, "sha256": digest}))
     assert evaluate.main([str(run), f"--data.path={path}"]) == 3
     assert "those the run" in capsys.readouterr().err
+
+
+def test_a_network_for_other_colours_ends_a_run_before_it_has_a_folder(celeba, tmp_path, capsys):
+    command = [*CONFIGS, *SHRUNK, f"--data.path={celeba}", f"--run_root={tmp_path}/runs"]
+    assert fit.main([*command, "--model.network.in_channels=3"]) == 2
+    assert "data of shape (1, 32, 32)" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(

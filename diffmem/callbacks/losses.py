@@ -26,7 +26,7 @@ class Losses(EvaluationCallback):
         seed: Seed of the noise.
 
     Raises:
-        ConfigError: A count below 1; ``t`` not a time of the model (before training).
+        ConfigError: A count below 1; before training: ``t`` not a time of the model, or data of a shape it cannot take.
     """
 
     def __init__(self, t: float = 0.01, num_draws: int = 5, batch_size: int = 512, seed: int = 0) -> None:
@@ -36,7 +36,18 @@ class Losses(EvaluationCallback):
         self.t, self.num_draws, self.batch_size, self.seed = t, num_draws, batch_size, seed
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
-        model.schedule.index_of(self.t)
+        index = torch.tensor([model.schedule.index_of(self.t)])
+        image = data.unit_images(range(1))
+        try:
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                model.losses(image, image, index)
+        except RuntimeError as error:
+            raise ConfigError(
+                "model",
+                got=f"data of shape {tuple(image.shape[1:])}, at which it fails ({str(error).splitlines()[0]})",
+                expected="a network for this shape",
+                remedy="set e.g. --model.network.in_channels, or other data",
+            ) from error
 
     def measure(self, snapshot: Snapshot) -> Columns:
         columns: dict[str, Any] = {}
