@@ -17,7 +17,7 @@ import single_node
 from conftest import ROOT, SMALL
 
 from diffmem.grid import Task, read_grid
-from diffmem.run_state import RunState, state_of_task
+from diffmem.run_state import RunState, state_of_run, state_of_task
 
 pytestmark = pytest.mark.slurm
 
@@ -115,7 +115,7 @@ def test_a_grid_with_a_warning_a_requeue_and_a_kill(slurm, references):
         return state_of_task(task, work / "logs")
 
     wait_until(lambda: is_sampling(state(warned), 4))
-    slurm.run("scancel", "--signal=USR1", f"{job}_{warned.number}")
+    os.kill(state(warned).pid, signal.SIGUSR1)
     wait_until(lambda: (state(requeued).step or 0) >= 4)
     slurm.run("scontrol", "requeue", f"{job}_{requeued.number}")
     wait_until(lambda: (state(killed).step or 0) >= 4)
@@ -144,10 +144,10 @@ def test_two_ranks_under_srun_are_warned_and_go_on(slurm, references):
         return max((len(table(path)) for path in (work / "ddp").glob("*/*/evaluations.csv")), default=0)
 
     wait_until(lambda: rows() >= 2)
-    slurm.run("scancel", "--signal=USR1", job)
+    (folder,) = (work / "ddp").glob("*/*")
+    os.kill(state_of_run(folder).pid, signal.SIGUSR1)
     wait_until(lambda: rows() == 4 and slurm.state(job) == "COMPLETED")
     assert "resuming from" in (work / "logs/ddp.log").read_text()
-    (folder,) = (work / "ddp").glob("*/*")
     for row, expected in zip(table(folder / "evaluations.csv"), table(reference_of(folder, references)), strict=True):
         for name in ("f_mem", "nn_train", "loss_train", "loss_test", "frechet_pixels"):
             assert float(row[name]) == pytest.approx(float(expected[name]), rel=1e-3)
