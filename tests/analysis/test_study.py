@@ -48,3 +48,14 @@ def test_stopping_by_the_split_of_the_losses_comes_before_copies(runs):
         window = generalization_window(run.table.to_dict("records"), "loss_split", quality_level=2.0)
         if run.n >= 128 and window.onset is not None:
             assert run.table.set_index("step").loc[window.onset, "f_mem"] < 0.05
+
+
+def test_the_stopping_rule_on_runs_that_it_was_not_fitted_to():
+    for run in read_runs([STUDY.parent / "digits_stopping"]):
+        window = generalization_window(run.table.to_dict("records"), "loss_split", quality_level=2.0)
+        assert window.onset == run.table["step"].iloc[-1]
+        assert run.table["f_mem"].max() < 0.05
+        assert (window.best is not None) == (run.n >= 256)
+        if window.best is not None:
+            quality = run.table.set_index("step")["frechet_pixels"]
+            assert quality[window.best] < 3 * quality[window.best :].min()
