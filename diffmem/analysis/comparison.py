@@ -170,7 +170,8 @@ def _measure(run: Run, quality: str, level: float, rules: Rules, notes: Notes) -
     common: dict[str, Any] = {
         "confidence": rules.confidence,
         "num_draws": rules.num_draws,
-        "seed": zlib.crc32(run.name.encode()),
+        # of the run, not of the folder it lies in: a copied table gives the same interval
+        "seed": zlib.crc32(str(sorted((key, str(value)) for key, value in run.identity.items())).encode()),
     }
 
     def refused_to_notes(symbol: str, measure: Callable[[], Estimate]) -> Estimate | None:

@@ -85,6 +85,8 @@ def collapsed_curves(comparison: Comparison) -> "Figure | None":
         return None
     figure, axes = new_figure(len(groups), 2, sharey="row")
     colors = colors_of_n(int(n) for _, found in groups for n in found.n)
+    from matplotlib.ticker import NullFormatter
+
     for (raw, scaled), (group, found) in zip(axes, groups, strict=True):
         for each in group.runs:
             time, f_mem, mem = each.run.clock(comparison.rules.clock), each.run.column("f_mem"), each.times["mem"]
@@ -96,6 +98,7 @@ def collapsed_curves(comparison: Comparison) -> "Figure | None":
                 ax.plot(rescaled[time > 0], height[time > 0], "-o", ms=2, color=colors[each.run.n])
         for ax in (raw, scaled):
             ax.set_xscale("log")
+            ax.xaxis.set_minor_formatter(NullFormatter())
             ax.set_title(group.name)
         raw.set_ylabel(f"${_F_MEM} / {_F_MEM}(τ_{{\\max}})$" if found.normalized else f"${_F_MEM}$")
         raw.set_xlabel(f"τ ({CLOCKS[comparison.rules.clock]})")

@@ -55,7 +55,8 @@ def _spectrum(arguments: argparse.Namespace) -> None:
     table = pd.concat(bulks, ignore_index=True)
     _write(arguments.out, spectrum=pd.concat(curves), bulks=table, eigenvalues=pd.concat(eigenvalues))
     _show(table)
-    figures.spectrum(panels, _setting(arguments), arguments.psi_n, arguments.out / "spectrum.png")
+    simulation = "simulated $U$" if arguments.simulation == "exact" else "simulated Gaussian equivalent"
+    figures.spectrum(panels, _setting(arguments), arguments.psi_n, simulation, arguments.out / "spectrum.png")
 
 
 def _dynamics(arguments: argparse.Namespace) -> None:

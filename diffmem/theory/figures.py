@@ -47,11 +47,11 @@ def _canvas(path: Path, rows: int, columns: int, size: tuple[float, float]) -> I
         figure.savefig(path)
 
 
-def spectrum(panels: Sequence[Panel], setting: Setting, psi_n: float, path: Path) -> None:
-    """Figure 4: ρ(λ) over the simulated eigenvalues, one panel a population, with an inset near zero."""
+def spectrum(panels: Sequence[Panel], setting: Setting, psi_n: float, simulation: str, path: Path) -> None:
+    """Figure 4: ρ(λ) over the eigenvalues of ``simulation``, one panel a population, with an inset near zero."""
     with _canvas(path, 1, len(panels), (6.2 * len(panels), 4.6)) as grid:
         for axes, (population, curve, bulks, simulated) in zip(grid[0], panels, strict=True):
-            _density(axes, curve, bulks, simulated, np.linspace(0, 1.08 * bulks["high"].max(), 50))
+            _density(axes, curve, bulks, simulated, simulation, np.linspace(0, 1.08 * bulks["high"].max(), 50))
             axes.set(xlim=(-0.01 * bulks["high"].max(), 1.08 * bulks["high"].max()), ylim=(2e-5, 3e3))
             law = " + ".join(rf"{weight:g}\,\delta(\lambda - {value:g})" for value, weight in population)
             axes.set_title(rf"$\rho_\Sigma = {law.replace('1' + chr(92) + ',', '')}$")
@@ -59,22 +59,27 @@ def spectrum(panels: Sequence[Panel], setting: Setting, psi_n: float, path: Path
             if len(small):
                 inset = axes.inset_axes((0.25, 0.47, 0.72, 0.5))
                 low, high = small["low"].min() / 1.5, 1.5 * small["high"].max()
-                _density(inset, curve, bulks, simulated, np.geomspace(low, high, 90))
+                _density(inset, curve, bulks, simulated, simulation, np.geomspace(low, high, 90))
                 inset.set(xscale="log", xlim=(low, high), ylim=(3e-2, 2e3), ylabel="", xlabel=r"$\lambda$ near zero")
                 inset.tick_params(labelsize=8)
         figure = grid[0, 0].figure
         figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
         figure.suptitle(
-            rf"Spectrum of $U$: $\psi_p = {setting.psi_p:g}$, $\psi_n = {psi_n:g}$, $t = {setting.t:g}$, "
-            rf"$d = {setting.dim}$, {setting.activation}"
+            rf"$\rho(\lambda)$ of Theorem 3.1: $\psi_p = {setting.psi_p:g}$, $\psi_n = {psi_n:g}$, "
+            rf"$t = {setting.t:g}$, $d = {setting.dim}$, {setting.activation}"
         )
 
 
 def _density(
-    axes: Axes, curve: pd.DataFrame, bulks: pd.DataFrame, simulated: NDArray[np.float64], bins: NDArray[np.float64]
+    axes: Axes,
+    curve: pd.DataFrame,
+    bulks: pd.DataFrame,
+    simulated: NDArray[np.float64],
+    simulation: str,
+    bins: NDArray[np.float64],
 ) -> None:
     counts, edges = np.histogram(simulated, bins)
-    axes.stairs(counts / (len(simulated) * np.diff(edges)), edges, fill=True, color="#c9d3dc", label="simulation")
+    axes.stairs(counts / (len(simulated) * np.diff(edges)), edges, fill=True, color="#c9d3dc", label=simulation)
     named = set()
     for row in bulks.itertuples():
         names = str(row.bulk).split("+")

@@ -1,5 +1,6 @@
 """The measured study of SGD and Adam on digits, as data."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,12 @@ def test_the_stopping_rule_on_runs_that_it_was_not_fitted_to():
         if window.best is not None:
             quality = run.table.set_index("step")["frechet_pixels"]
             assert quality[window.best] < 2 * quality.min()
+
+
+def test_a_number_does_not_depend_on_the_folder_a_table_lies_in(tmp_path):
+    for place, folder in enumerate(sorted(STUDY.glob("*-n32-*-adam-*"))):
+        shutil.copytree(folder, tmp_path / "elsewhere" / f"copy{place}")
+    here = list(compare(read_runs(sorted(STUDY.glob("*-n32-*-adam-*"))), Rules()).cells)
+    there = list(compare(read_runs([tmp_path]), Rules()).cells)
+    assert [cell.times for cell in there] == [cell.times for cell in here]
+    assert [(cell.gap, cell.ratio) for cell in there] == [(cell.gap, cell.ratio) for cell in here]
