@@ -18,7 +18,7 @@ FILE = "status.json"
 #: A running run renews its file within seconds; one that has not for so long is gone.
 STALE_SECONDS = 600.0
 
-State = Literal["waiting", "starting", "running", "requeued", "done", "failed", "died"]
+State = Literal["waiting", "starting", "running", "requeued", "stopped", "done", "failed", "died"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class RunState:
 
     Attributes:
         state: ``waiting`` (never started), ``starting`` (no step yet), ``running``, ``requeued`` (stopped to go on
-            later), ``done``, ``failed``, or ``died``: it says that it runs, but its process is gone.
+            later), ``stopped`` (the same, but nothing will start it again), ``done``, ``failed``, or ``died``: it says
+            that it runs, but its process is gone.
         folder: The run's folder; None where it has none yet.
         step: Optimizer updates made.
         max_steps: Optimizer updates asked for.

@@ -11,11 +11,13 @@ from rich.table import Table
 
 from diffmem.errors import EXIT_DONE, DataError, UserError
 from diffmem.grid import LOGS, read_grid
+from diffmem.queue import read_queue
 from diffmem.run_state import FILE, RunState, state_of_run, state_of_task
 
 Row = tuple[int, str, RunState]
 
-_COLORS = {"done": "green", "running": "cyan", "starting": "cyan", "requeued": "yellow", "failed": "red", "died": "red"}
+_AGAIN = ("failed", "died", "stopped")
+_COLORS = {"done": "green", "running": "cyan", "starting": "cyan", "requeued": "yellow", **dict.fromkeys(_AGAIN, "red")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"diffmem: {error}", file=sys.stderr)
         return error.exit_code
     if options.failed:
-        print(",".join(str(number) for number, _, run in rows if run.state in ("failed", "died")))
+        print(",".join(str(number) for number, _, run in rows if run.state in _AGAIN))
         return EXIT_DONE
     console = Console() if sys.stdout.isatty() else Console(width=200)
     console.print(table(rows))
@@ -46,7 +48,9 @@ def states(source: Path, logs: Path = LOGS) -> list[Row]:
         DataError: Neither a grid nor a folder with runs.
     """
     if source.is_file():
-        return [(task.number, task.text, state_of_task(task, logs)) for task in read_grid(source)]
+        tasks, queue = read_grid(source), read_queue(source)
+        runs = [(task.number, task.text, state_of_task(task, logs)) for task in tasks]
+        return runs if queue is None else [(number, text, queue.correct(number, run)) for number, text, run in runs]
     folders = sorted(path.parent for path in source.rglob(FILE))
     if not folders:
         raise DataError(

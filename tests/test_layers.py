@@ -10,14 +10,26 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [
-    {"__init__", "errors", "files", "grid", "ranks", "rng", "run_folder", "run_state", "signals", "steps"},
+    {"__init__", "errors", "files", "grid", "queue", "ranks", "rng", "run_folder", "run_state", "signals", "steps"},
     {"diffusion", "metrics", "networks", "theory"},
     {"analysis", "data", "models"},
     {"callbacks"},
     {"cli", "cli_errors", "cluster"},
     {"compare", "evaluate", "fit", "status"},
 ]
-TORCH_FREE = {"analysis", "compare", "errors", "files", "grid", "run_folder", "run_state", "signals", "status", "steps"}
+TORCH_FREE = {
+    "analysis",
+    "compare",
+    "errors",
+    "files",
+    "grid",
+    "queue",
+    "run_folder",
+    "run_state",
+    "signals",
+    "status",
+    "steps",
+}
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 

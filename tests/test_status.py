@@ -83,6 +83,34 @@ def test_a_task_is_what_its_last_attempt_says(tmp_path, tasks):
     assert states[1].reason == "data.n: got 1, expected more; set --data.n"
 
 
+def test_a_queue_knows_what_files_cannot(tmp_path, tasks, monkeypatch, capsys):
+    ends = {1: "died", 2: "requeued", 3: "requeued", 4: "failed"}
+    for number, state in ends.items():
+        folder = tmp_path / f"run{number}"
+        folder.mkdir()
+        write_state(RunState("running" if state == "died" else state, folder))
+        rewrite(folder, pid=2**22 - 1)
+        log = tasks[number - 1].log(tmp_path / "logs")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(f"{tasks[number - 1].header}\nrun {folder}\n")
+    squeue = tmp_path / "squeue"
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    command = [str(tasks[0].grid), "--logs", str(tmp_path / "logs")]
+
+    def failed(script: str) -> str:
+        squeue.write_text(f"#!/bin/sh\n{script}\n")
+        squeue.chmod(0o755)
+        status.main([*command, "--failed"])
+        return capsys.readouterr().out.strip()
+
+    assert failed("exit 1") == "1,4", "no SLURM"
+    answer = f"echo '1|PD|{tmp_path}\n2|CG|{tmp_path}\n3|PD|/elsewhere'"
+    assert failed(answer) == "3,4", "1 is to start again, 3 was cancelled"
+    status.main(command)
+    assert "not in SLURM's queue any more" in capsys.readouterr().out
+
+
 def test_the_command_is_quick_and_needs_no_torch(tmp_path):
     for name, state in (("a", "done"), ("b", "failed")):
         (tmp_path / name).mkdir()

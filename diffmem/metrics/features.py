@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from diffmem.errors import ConfigError, DataError
 
 _INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+_INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 _INCEPTION_REMEDY = f"download {_INCEPTION_FILE} from torch-fidelity's release v0.2.0 and set --fid.weights=PATH"
 _BATCH = 128  # images of 299×299 in memory at once
 
@@ -71,7 +73,8 @@ class InceptionFeatures(FeatureSpace):
 
     Architecture, resize to 299×299 and weights format are torch-fidelity's. Images are rounded to uint8 and a gray
     channel is repeated to three; the network runs in float32 whatever the surrounding precision, frozen in eval
-    mode. An image with a value that is not finite gets NaN features.
+    mode. An image with a value that is not finite gets NaN features. Weights other than the published file's, by its
+    SHA-256, are used with a warning.
 
     Args:
         weights: Local file with torch-fidelity's Inception weights. Nothing is ever downloaded.
@@ -90,9 +93,16 @@ class InceptionFeatures(FeatureSpace):
         if not path.is_file():
             raise DataError("fid.weights", got=f"no file {path}", expected="a weights file", remedy=_INCEPTION_REMEDY)
         self.network = _load_inception(path)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        if sha256 != _INCEPTION_SHA256:
+            warnings.warn(
+                f"fid.weights: got {path} with SHA-256 {sha256[:12]}…, expected {_INCEPTION_SHA256[:12]}… of "
+                f"torch-fidelity's {_INCEPTION_FILE}: this FID compares with no published value",
+                stacklevel=2,
+            )
         self.protocol = {
             "features": "inception-v3-compat 2048",
-            "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "weights_sha256": sha256,
             "images": "clamped to [0, 1], rounded to uint8, gray repeated to 3 channels",
             "resize": "bilinear to 299x299 as TensorFlow 1 (torch-fidelity)",
             "dtype": "float32",
