@@ -41,4 +41,13 @@ class CheckpointError(DataError):
 
 
 class DivergenceError(UserError):
-    """The training loss is no longer a number (exit code 1)."""
+    """A loss, a weight or a sample is no longer a number (exit code 1).
+
+    Args:
+        step: Number of optimizer updates made.
+        got: What was found.
+    """
+
+    def __init__(self, step: int, got: str) -> None:
+        remedy = "lower --optimizer.lr; the last checkpoint is from before"
+        super().__init__(f"step {step}", got=got, expected="finite numbers", remedy=remedy)

@@ -30,6 +30,7 @@ def attempt(capsys, tmp_path, *overrides, config=SMALL):
         ("--memorization.threshold=1.5", r"memorization\.threshold: got 1\.5"),
         ("--evaluation.steps=often", r"evaluation\.steps: got 'often'"),
         ("--evaluation.num_samples=0", r"evaluation\.num_samples: got 0"),
+        ("--evaluation.budget=1.5", r"evaluation.budget: got 1.5, expected a share"),
         ("--evaluation.sampling_steps=2000", r"sampling_steps: got 2000, expected 1 to 1000"),
         ("--losses.t=100", r"time t: got 100"),
         ("--model.network.base_channels=12", r"base_channels: got 12, expected a positive multiple of 8"),

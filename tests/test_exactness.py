@@ -1,6 +1,7 @@
 """What must not change a run's numbers does not: evaluation, resuming, accumulation bookkeeping."""
 
 import json
+import re
 import warnings
 
 import pytest
@@ -22,6 +23,18 @@ def test_evaluation_is_passive(tmp_path, finished_run):
     assert equal(weights(quiet), weights(finished_run))
     both = [read_table(folder / "metrics.csv") for folder in (quiet, finished_run)]
     assert [row["loss"] for row in both[0]] == [row["loss"] for row in both[1]]
+
+
+def test_a_budget_leaves_rows_out_and_changes_none(tmp_path, finished_run, capsys):
+    thinned = run(tmp_path, "--evaluation.budget=0.0001")
+    assert re.search(r"\d:\d\d, \d+% of it for evaluations", capsys.readouterr().out)
+    measured, all_rows = (read_table(folder / "evaluations.csv") for folder in (thinned, finished_run))
+    assert [row["step"] for row in measured] == ["0", "6"]
+    named_apart = {"setting", "config_hash"}
+    for row, whole in zip(measured, (all_rows[0], all_rows[-1]), strict=True):
+        assert {key for key in whole if row[key] != whole[key]} <= named_apart
+    seconds = [(float(row["seconds"]), float(row["seconds_evaluating"])) for row in read_table(thinned / "metrics.csv")]
+    assert all(0 <= evaluating <= whole for whole, evaluating in seconds)
 
 
 def test_the_module_is_back_in_its_modes_after_an_evaluation(tmp_path, monkeypatch):

@@ -6,9 +6,8 @@ from pathlib import Path
 import lightning.pytorch as pl
 
 from diffmem import ranks
-from diffmem.callbacks.training_loss import diverged
 from diffmem.callbacks.updates import UpdateCallback
-from diffmem.errors import CheckpointError, ConfigError
+from diffmem.errors import CheckpointError, ConfigError, DivergenceError
 from diffmem.files import is_whole, partial_path, publish
 
 LAST = "last.ckpt"
@@ -71,7 +70,7 @@ def save_checkpoint(trainer: pl.Trainer, pl_module: pl.LightningModule, path: Pa
     """
     broken = not all(parameter.isfinite().all() for parameter in pl_module.parameters())
     if ranks.any_rank(broken, pl_module.device):
-        raise diverged(trainer.global_step, "weights that are not finite")
+        raise DivergenceError(trainer.global_step, "weights that are not finite")
     path.parent.mkdir(parents=True, exist_ok=True)
     trainer.save_checkpoint(partial_path(path))
     if trainer.is_global_zero:

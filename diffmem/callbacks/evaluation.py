@@ -1,5 +1,6 @@
 """Scheduled evaluation: samples are made once and every measurement reads them."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,11 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from diffmem import ranks, rng
-from diffmem.callbacks.training_loss import diverged
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.data.subset import SubsetData
 from diffmem.diffusion.sampling import check_sampling_steps
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, DivergenceError
 from diffmem.files import put_row, read_table
 from diffmem.steps import scheduled_steps
 
@@ -96,9 +96,15 @@ class Evaluation(UpdateCallback):
         sampling_steps: Number of DDIM steps.
         batch_size: Samples per network call.
         seed: Seed of the starting noise; sample i starts from noise i, at every step and whatever the batch or rank.
+        budget: Largest share of the wall time that evaluations may take, in (0, 1). A scheduled step that would pass
+            it is left out, never step 0 and the last: which rows there are then depends on the machine, what they
+            say does not. None measures at every scheduled step.
+
+    Attributes:
+        seconds: Wall time of the evaluations since training (re)started.
 
     Raises:
-        ConfigError: A count below 1, or steps of an unknown form.
+        ConfigError: A count below 1, steps of an unknown form, or a budget that is no share.
     """
 
     def __init__(
@@ -108,6 +114,7 @@ class Evaluation(UpdateCallback):
         sampling_steps: int = 200,
         batch_size: int = 256,
         seed: int = 0,
+        budget: float | None = None,
     ) -> None:
         counts = {"num_samples": num_samples, "sampling_steps": sampling_steps, "batch_size": batch_size}
         for name, count in counts.items():
@@ -115,10 +122,19 @@ class Evaluation(UpdateCallback):
                 raise ConfigError(
                     f"evaluation.{name}", got=count, expected="at least 1", remedy=f"set --evaluation.{name}"
                 )
+        if budget is not None and not 0 < budget < 1:
+            raise ConfigError(
+                "evaluation.budget",
+                got=budget,
+                expected="a share of the wall time between 0 and 1, or null",
+                remedy="set --evaluation.budget, e.g. 0.3",
+            )
         scheduled_steps(steps, max_steps=1)
         self.steps, self.num_samples, self.sampling_steps = steps, num_samples, sampling_steps
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self.budget = batch_size, seed, budget
         self.identity: Columns = {}
+        self.seconds = 0.0
+        self._start = self._latest = 0.0
         self._schedule: Sequence[int] = ()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -127,22 +143,35 @@ class Evaluation(UpdateCallback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Step 0, or the step of a checkpoint whose evaluation was cut off."""
         super().on_train_start(trainer, pl_module)
+        self.seconds, self._start, self._latest = 0.0, time.perf_counter(), 0.0
         written = {int(row["step"]) for row in read_table(table_path(trainer))}
         if trainer.global_step in self._schedule and trainer.global_step not in written:
             self.evaluate(trainer, pl_module)
 
     def on_update(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.global_step in self._schedule:
+        step = trainer.global_step
+        if step in self._schedule and (step == trainer.max_steps or self._affordable(pl_module.device)):
             self.evaluate(trainer, pl_module)
+
+    def _affordable(self, device: torch.device) -> bool:
+        """Whether one more evaluation like the latest stays within the budget, as rank 0 sees it. A collective."""
+        if self.budget is None:
+            return True
+        elapsed = time.perf_counter() - self._start
+        too_dear = self.seconds + self._latest > self.budget * (elapsed + self._latest)
+        return not ranks.any_rank(too_dear and ranks.rank_and_world()[0] == 0, device)
 
     def evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Columns:
         """Measure now and write the row. A collective: every rank takes part."""
+        start = time.perf_counter()
         data: Images = trainer.datamodule  # type: ignore[attr-defined]
         row = self.measure(trainer, pl_module, data, trainer.global_step, Path(trainer.default_root_dir))
         if trainer.is_global_zero:
             put_row(table_path(trainer), row)
         for observer in _observers(trainer):
             observer.on_row(trainer, row)
+        self._latest = time.perf_counter() - start
+        self.seconds += self._latest
         return row
 
     def check(self, trainer: pl.Trainer, model: pl.LightningModule, data: SubsetData) -> None:
@@ -212,7 +241,7 @@ class Evaluation(UpdateCallback):
     @staticmethod
     def _finite(step: int, samples: Tensor) -> Tensor:
         if ranks.any_rank(not samples.isfinite().all(), samples.device):
-            raise diverged(step, "samples that are not finite")
+            raise DivergenceError(step, "samples that are not finite")
         return samples
 
     def _row_start(self, trainer: pl.Trainer, data: Images, step: int) -> dict[str, float | int]:
@@ -224,6 +253,11 @@ class Evaluation(UpdateCallback):
             "epochs": images_seen / len(data.train_images),
             "batch_size": batch_size,
         }
+
+
+def seconds_evaluating(trainer: pl.Trainer) -> float:
+    """Wall time that evaluations have taken since training (re)started."""
+    return sum(each.seconds for each in trainer.callbacks if isinstance(each, Evaluation))
 
 
 def _observers(trainer: pl.Trainer) -> list[EvaluationCallback]:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from diffmem.callbacks.evaluation import Columns, EvaluationCallback
+from diffmem.callbacks.evaluation import Columns, EvaluationCallback, seconds_evaluating
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.errors import ConfigError
 
@@ -81,6 +81,10 @@ class ProgressReport(UpdateCallback, EvaluationCallback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop()
+        if trainer.is_global_zero:
+            elapsed = time.perf_counter() - self._start[1]
+            share = seconds_evaluating(trainer) / elapsed
+            self._console.print(f"{_duration(elapsed)}, {share:.0%} of it for evaluations", soft_wrap=True)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self._stop()

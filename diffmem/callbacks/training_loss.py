@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from diffmem import ranks
+from diffmem.callbacks.evaluation import seconds_evaluating
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.errors import ConfigError, DivergenceError
 from diffmem.files import read_table, write_table
@@ -19,7 +20,7 @@ class TrainingLoss(UpdateCallback):
     """Writes a row of ``metrics.csv`` every ``every_n_steps`` updates, and stops a run that diverges.
 
     Columns: ``step``; ``loss``, mean training loss since the row before; ``lr``; ``seconds``, wall time since the row
-    before, evaluations included (the one column that differs from machine to machine).
+    before; ``seconds_evaluating``, what evaluations took of it. The last two differ from machine to machine.
 
     Losses stay on the device between rows, so that no step waits for them.
 
@@ -41,7 +42,7 @@ class TrainingLoss(UpdateCallback):
             )
         self.every_n_steps = every_n_steps
         self._losses: list[Tensor] = []
-        self._clock = 0.0
+        self._clock = self._evaluated = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
@@ -51,7 +52,7 @@ class TrainingLoss(UpdateCallback):
             path.unlink(missing_ok=True)
             if kept:
                 write_table(path, kept)
-        self._clock = time.perf_counter()
+        self._clock, self._evaluated = time.perf_counter(), seconds_evaluating(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -66,17 +67,18 @@ class TrainingLoss(UpdateCallback):
         losses = (ranks.sum_over_ranks(torch.stack(self._losses)) / trainer.world_size).tolist()
         for age, loss in enumerate(reversed(losses)):
             if not math.isfinite(loss):
-                raise diverged(step - age // trainer.accumulate_grad_batches, f"a training loss of {loss}")
-        now = time.perf_counter()
+                raise DivergenceError(step - age // trainer.accumulate_grad_batches, f"a training loss of {loss}")
+        now, evaluated = time.perf_counter(), seconds_evaluating(trainer)
         if trainer.is_global_zero:
             row = {
                 "step": step,
                 "loss": math.fsum(losses) / len(losses),
                 "lr": trainer.optimizers[0].param_groups[0]["lr"],
                 "seconds": round(now - self._clock, 3),
+                "seconds_evaluating": round(evaluated - self._evaluated, 3),
             }
             _append(metrics_path(trainer), row)
-        self._losses, self._clock = [], now
+        self._losses, self._clock, self._evaluated = [], now, evaluated
 
     def state_dict(self) -> dict[str, Any]:
         """Means over the ranks: every rank will load what rank 0 writes. A collective, like saving itself."""
@@ -91,16 +93,6 @@ class TrainingLoss(UpdateCallback):
 def metrics_path(trainer: pl.Trainer) -> Path:
     """The run's ``metrics.csv``."""
     return Path(trainer.default_root_dir) / "metrics.csv"
-
-
-def diverged(step: int, got: str) -> DivergenceError:
-    """The error for a model whose numbers broke at ``step``."""
-    return DivergenceError(
-        f"step {step}",
-        got=got,
-        expected="finite numbers",
-        remedy="lower --optimizer.lr; the last checkpoint is from before",
-    )
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:

@@ -1,7 +1,9 @@
 """Spectrum of the feature covariance U: its density, its bulks, and the times they predict (arXiv 2505.17638)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +16,7 @@ from diffmem.theory.saddle_point import Population, Real, SaddlePoint, SaddlePoi
 _DENSITY_FLOOR = 1e-9  # Im z of the density, extrapolated from there to the real axis
 _EDGE_FLOOR = 1e-10  # Im z at which support and gap are told apart
 _MASS_TOLERANCE = 5e-3  # relative to the mass of d eigenvalues
+_POINT_MASS_SHARE = 0.9  # of the gap above the point mass, in log λ, left to its spread
 
 
 def spectral_density(
@@ -97,6 +100,19 @@ def bulks(
         found.append(Bulk(_name(equations, below, below + mass), low, high, mass))
         below += mass
     return tuple(found)
+
+
+def cuts(found: Sequence[Bulk]) -> tuple[float, ...]:
+    """One λ in each gap, at which the eigenvalues of a simulation are told apart.
+
+    Half-way in log λ between two bulks; nine tenths of the way from the point mass to the next bulk, because U itself
+    spreads the point mass at finite d, by relative ±2√(psi_p/(psi_n d)) and more, while the next bulk keeps its edge.
+    """
+    between = []
+    for left, right in pairwise(found):
+        share = _POINT_MASS_SHARE if left.low == left.high else 0.5
+        between.append(left.high ** (1 - share) * right.low**share)
+    return tuple(between)
 
 
 def memorization_time(psi_p: float, psi_n: float, t: float, activation: str | Activation = "tanh") -> float:

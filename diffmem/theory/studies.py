@@ -24,7 +24,7 @@ from diffmem.theory.simulation import (
     population_moments,
     training_moments,
 )
-from diffmem.theory.spectrum import bulks, memorization_time, spectral_density, third_bulk_center
+from diffmem.theory.spectrum import bulks, cuts, memorization_time, spectral_density, third_bulk_center
 
 _PER_DECADE = 100  # times in the search for a crossing
 _ONSET = 0.1  # share of the final L_gen
@@ -58,8 +58,9 @@ def spectrum(
 ) -> tuple[pd.DataFrame, pd.DataFrame, NDArray[np.float64]]:
     """Density on a grid (``lambda, density``), the bulks, and the simulated eigenvalues (p,).
 
-    The bulks have columns ``bulk, low, high, mass``, the same three with ``simulated_``, and ``tau_first, tau_last``.
-    Simulated eigenvalues are counted to the bulk they are nearest to; those of the point mass scatter when ``exact``.
+    The bulks have columns ``bulk, low, high, mass``, the same three with ``simulated_``, ``kolmogorov``, the largest
+    difference between the distribution functions of theory and simulation inside the bulk, and ``tau_first, tau_last``.
+    Simulated eigenvalues are told apart by :func:`diffmem.theory.spectrum.cuts`.
     """
     found = bulks(setting.psi_p, psi_n, setting.t, population, setting.activation)
     grid = np.concatenate([
@@ -77,13 +78,15 @@ def spectrum(
         simulated = torch.linalg.eigvalsh(training_moments(W, X, setting.t, setting.activation, sigma_x)[0]).numpy()
     else:
         simulated = equivalent_eigenvalues(W, X, covariance, setting.t, setting.activation, setting.seed).numpy()
-    limits = [-np.inf, *(math.sqrt(a.high * b.low) for a, b in pairwise(found)), np.inf]
+    limits = [-np.inf, *cuts(found), np.inf]
     rows = []
     for bulk, (low, high) in zip(found, pairwise(limits), strict=True):
         inside = simulated[(simulated > low) & (simulated <= high)]
         first, last = bulk.times(setting.psi_p, setting.t)
         ends = (inside.min(), inside.max()) if len(inside) else (math.nan, math.nan)
-        rows.append((bulk.name, bulk.low, bulk.high, bulk.mass, *ends, len(inside) / len(simulated), first, last))
+        share = len(inside) / len(simulated)
+        distance = _kolmogorov(inside, curve[curve["lambda"].between(bulk.low, bulk.high)])
+        rows.append((bulk.name, bulk.low, bulk.high, bulk.mass, *ends, share, distance, first, last))
     columns = [
         "bulk",
         "low",
@@ -92,6 +95,7 @@ def spectrum(
         "simulated_low",
         "simulated_high",
         "simulated_mass",
+        "kolmogorov",
         "tau_first",
         "tau_last",
     ]
@@ -197,6 +201,15 @@ def summarize_times(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataF
 def score_exponent(summary: pd.DataFrame) -> float:
     """Slope of log min E_score against log psi_n; about −0.59 in the paper."""
     return float(np.polyfit(np.log(summary["psi_n"]), np.log(summary["score_error_best"]), 1)[0])
+
+
+def _kolmogorov(eigenvalues: NDArray[np.float64], curve: pd.DataFrame) -> float:
+    """Kolmogorov distance to the law of density ``curve``; not a number where one of them is empty."""
+    if not len(eigenvalues) or curve.empty:
+        return math.nan
+    grid, density = curve["lambda"].to_numpy(), curve["density"].to_numpy()
+    below = np.append(0.0, np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(grid)))
+    return float(stats.ks_1samp(eigenvalues, lambda x: np.interp(x, grid, below / below[-1])).statistic)
 
 
 def _features(setting: Setting, covariance: Tensor) -> tuple[Tensor, PopulationMoments]:
