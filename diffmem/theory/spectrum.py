@@ -106,7 +106,7 @@ def cuts(found: Sequence[Bulk]) -> tuple[float, ...]:
     """One λ in each gap, at which the eigenvalues of a simulation are told apart.
 
     Half-way in log λ between two bulks; nine tenths of the way from the point mass to the next bulk, because U itself
-    spreads the point mass at finite d, by relative ±2√(psi_p/(psi_n d)) and more, while the next bulk keeps its edge.
+    spreads the point mass at finite d, by relative ±2√(psi_p/(psi_n d)) or so, while the next bulk keeps its edge.
     """
     between = []
     for left, right in pairwise(found):

@@ -21,6 +21,8 @@ def test_spectrum(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert set(density["population"]) == {"1:1", "0.5:0.5,1.5:0.5"}
     bulks = pd.read_csv(tmp_path / "bulks.csv")
     assert bulks["simulated_mass"].to_numpy() == pytest.approx(bulks["mass"].to_numpy(), abs=0.005)
+    assert bulks["kolmogorov"].isna().tolist() == (bulks["bulk"] == "δ").tolist()
+    assert bulks["kolmogorov"].max() < 0.15
     assert len(pd.read_csv(tmp_path / "eigenvalues.csv")) == 2 * 320
     assert "ρ₃" in capsys.readouterr().out
 
