@@ -76,24 +76,35 @@ def _average_gradients(model: nn.Module) -> None:
         gradient.copy_(mean.view_as(gradient))
 
 
-def main() -> int:
+def measure(arguments: list[str]) -> tuple[list[tuple[float, float]], bool]:
+    """(trainer's, bare) seconds a step for pairs of blocks, and whether this is the first rank.
+
+    Args:
+        arguments: Of ``diffmem.fit``, with two blocks of 25 steps or more.
+
+    Raises:
+        UserError: The arguments make no run.
+    """
     with tempfile.TemporaryDirectory() as scratch:
-        try:
-            cli = CLI([*sys.argv[1:], f"--run_root={scratch}"])
-        except UserError as error:
-            print(f"overhead: {error}", file=sys.stderr)
-            return error.exit_code
+        cli = CLI([*arguments, f"--run_root={scratch}"])
         bare = BareLoop()
         cli.trainer.callbacks.append(bare)
-        cli.identity.folder.mkdir(parents=True, exist_ok=True)
-        (cli.identity.folder / "checkpoints").mkdir(exist_ok=True)
+        (cli.identity.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         cli.trainer.fit(cli.model, datamodule=cli.datamodule)
-        if cli.trainer.is_global_zero:
-            pairs = bare.seconds[1:]  # the first block warms up
-            ratio = statistics.median(trained / alone for trained, alone in pairs)
-            trained, alone = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
-            print(f"{cli.trainer.world_size} ranks, {len(pairs)} blocks of {_BLOCK} steps, medians:")
-            print(f"trainer {trained:.2f} ms, bare loop {alone:.2f} ms a step; ratio {ratio:.3f}")
+        return bare.seconds[1:], cli.trainer.is_global_zero  # the first block warms up
+
+
+def main() -> int:
+    try:
+        pairs, is_first = measure(sys.argv[1:])
+    except UserError as error:
+        print(f"overhead: {error}", file=sys.stderr)
+        return error.exit_code
+    if is_first:
+        ratio = statistics.median(trained / alone for trained, alone in pairs)
+        trained, alone = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
+        print(f"{ranks.rank_and_world()[1]} ranks, {len(pairs)} blocks of {_BLOCK} steps, medians:")
+        print(f"trainer {trained:.2f} ms, bare loop {alone:.2f} ms a step; ratio {ratio:.3f}")
     return 0
 
 

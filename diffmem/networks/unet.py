@@ -14,6 +14,9 @@ from diffmem.ranks import rank_and_world
 NUM_GROUPS = 8
 NUM_HEADS = 4
 
+_FEW_TOKENS = 64  # so few that plain products beat the fused kernel on a CPU
+_WIDE = 32  # from this width on convolutions win more by the channels-last layout than GroupNorm loses
+
 
 class ChannelDropout(nn.Module):
     """Zeroes whole channels, as ``nn.Dropout2d``, with a mask that does not depend on the number of ranks.
@@ -51,8 +54,19 @@ class Attention(nn.Module):
         height = x_BCHW.shape[2]
         x = rearrange(self.norm(x_BCHW), "b c h w -> b (h w) c")
         q, k, v = rearrange(self.qkv(x), "b n (three heads c) -> three b heads n c", three=3, heads=NUM_HEADS)
-        x = rearrange(F.scaled_dot_product_attention(q, k, v), "b heads n c -> b n (heads c)")
+        x = rearrange(_attend(q, k, v), "b heads n c -> b n (heads c)")
         return x_BCHW + rearrange(self.out(x), "b (h w) c -> b c h w", h=height)
+
+
+def _attend(q_BHNC: Tensor, k_BHNC: Tensor, v_BHNC: Tensor) -> Tensor:
+    """softmax(q kᵀ/√C) v, on a CPU in whichever of three ways is the fastest."""
+    if q_BHNC.device.type != "cpu":
+        return F.scaled_dot_product_attention(q_BHNC, k_BHNC, v_BHNC)
+    if q_BHNC.shape[2] <= _FEW_TOKENS:
+        scores = q_BHNC * q_BHNC.shape[3] ** -0.5 @ k_BHNC.transpose(2, 3)
+        return scores.softmax(3) @ v_BHNC
+    with torch.autocast("cpu", enabled=False):  # in bfloat16 the fused kernel's backward pass takes twice as long
+        return F.scaled_dot_product_attention(q_BHNC.float(), k_BHNC.float(), v_BHNC.float())
 
 
 class ResidualBlock(nn.Module):
@@ -73,7 +87,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x_BCHW: Tensor, time_BE: Tensor) -> Tensor:
         h = self.conv_in(F.silu(self.norm_in(x_BCHW)))
-        h = h + self.time(F.silu(time_BE))[:, :, None, None]
+        h = h + self.time(time_BE)[:, :, None, None]
         h = self.conv_out(self.dropout(F.silu(self.norm_out(h))))
         return self.attention(h + self.skip(x_BCHW))
 
@@ -156,13 +170,15 @@ class UNet(nn.Module):
         self.head = nn.Sequential(
             nn.GroupNorm(NUM_GROUPS, channels), nn.SiLU(), nn.Conv2d(channels, in_channels, 3, padding=1)
         )
+        if base_channels >= _WIDE:
+            self.to(memory_format=torch.channels_last)
 
     def forward(self, x_BCHW: Tensor, t_B: Tensor) -> Tensor:
         """Predicted noise (B, C, H, W) of ``x_BCHW`` at diffusion steps ``t_B`` (B,) int64.
 
         H and W must be divisible by 2^(levels − 1).
         """
-        time = self.time(t_B)
+        time = F.silu(self.time(t_B))
         x = self.stem(x_BCHW)
         skips = [x]
         for module in self.down:

@@ -1,0 +1,114 @@
+"""What makes runs fast leaves their numbers as they are; and the benchmark runs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import ROOT, SMALL, only_run
+
+sys.path.insert(0, str(ROOT / "tools"))
+from benchmarks.reference import PlainUNet, copy_weights, plain_alpha_bar, plain_ddim
+
+from diffmem import fit, rng
+from diffmem.diffusion.sampling import ddim
+from diffmem.diffusion.schedule import LinearSchedule
+from diffmem.files import read_table
+from diffmem.models import DDPM
+from diffmem.networks import UNet
+
+
+class PlainDDPM(DDPM):
+    """The digits model on a network of plain PyTorch, from the same weights."""
+
+    def __init__(self, network: UNet, seed: int = 0) -> None:
+        super().__init__(network, seed=seed)
+        self.network = copy_weights(network, PlainUNet(16, (1, 2), (False, True), dropout=0.0))
+
+
+def pair(width: int) -> tuple[UNet, PlainUNet]:
+    rng.seed_global(0, "weights")
+    ours = UNet(1, width, (1, 2), (True, True)).eval()
+    for parameter in ours.parameters():
+        if parameter.requires_grad and parameter.ndim == 1:
+            torch.nn.init.normal_(parameter, std=0.1)
+    return ours, copy_weights(ours, PlainUNet(width, (1, 2), (True, True), dropout=0.0)).eval()
+
+
+@pytest.mark.parametrize("width", [16, 32], ids=["contiguous", "channels last"])
+@pytest.mark.parametrize("pixels", [8, 16], ids=["few tokens", "fused attention"])
+def test_the_network_and_its_gradient_are_those_of_plain_pytorch(width, pixels):
+    ours, plain = pair(width)
+    x, index = rng.normal(0, "x", 0, (3, 1, pixels, pixels)), torch.tensor([1, 400, 999])
+    outputs = [network(x, index) for network in (ours, plain)]
+    torch.testing.assert_close(*outputs, rtol=1e-4, atol=1e-5)
+    for output in outputs:
+        output.square().mean().backward()
+    found = {name: p.grad for name, p in plain.named_parameters()}
+    for name, parameter in ours.named_parameters():
+        twin = name.replace("attention.qkv.", "attention.attention.in_proj_").replace(
+            "attention.out.", "attention.attention.out_proj."
+        )
+        if parameter.grad is not None:
+            torch.testing.assert_close(parameter.grad, found[twin], rtol=1e-3, atol=1e-5)
+
+
+def test_bfloat16_differs_by_its_rounding():
+    ours, _ = pair(32)
+    x, index = rng.normal(0, "x", 0, (4, 1, 16, 16)), torch.tensor([1, 100, 500, 999])
+    with torch.no_grad():
+        exact = ours(x, index)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rounded = ours(x, index).float()
+    assert 0 < (rounded - exact).square().mean().sqrt() < 0.02 * exact.std()
+
+
+def test_samples_are_those_of_plain_pytorch():
+    ours, plain = pair(16)
+    noise = rng.normal(0, "noise", 0, (2, 1, 8, 8))
+    with torch.no_grad():
+        samples = ddim(ours, noise, LinearSchedule(), 10)
+    torch.testing.assert_close(samples, plain_ddim(plain, noise, 10, plain_alpha_bar()), rtol=1e-3, atol=1e-4)
+
+
+def test_a_run_keeps_its_losses_and_f_mem(tmp_path):
+    shrunk = ["--config", str(ROOT / "configs/digits/unet.yaml"), *SMALL[-6:], "--trainer.accelerator=cpu"]
+    shrunk += ["--trainer.max_steps=60", "--data.n=16", "--evaluation.steps=[20,40]", "--data.num_test=64"]
+    shrunk += ["--evaluation.num_samples=40", "--memorization.threshold=0.9"]  # a threshold that some samples pass
+    tables = []
+    for name, model in {"ours": [], "plain": ["--model=test_bench.PlainDDPM"]}.items():
+        assert fit.main([*shrunk, *model, f"--run_root={tmp_path / name}"]) == 0
+        tables.append(read_table(only_run(tmp_path / name) / "evaluations.csv"))
+    for ours, plain in zip(*tables, strict=True):
+        for column in ("loss_train", "loss_test", "nn_train"):
+            assert float(ours[column]) == pytest.approx(float(plain[column]), rel=1e-2), (ours["step"], column)
+        assert float(ours["f_mem"]) == pytest.approx(float(plain["f_mem"]), abs=0.05)
+    assert any(float(row["f_mem"]) > 0 for row in tables[0])
+
+
+@pytest.mark.slow
+def test_a_compiled_network_is_the_same():
+    found = []
+    for compile in (None, "default"):
+        rng.seed_global(0, "weights")
+        model = DDPM(UNet(1, 8, (1,), (True,), 1, dropout=0.0), compile=compile)
+        x, index = rng.normal(0, "x", 0, (4, 1, 4, 4)), torch.tensor([3, 50, 500, 900])
+        model.losses(x, torch.ones_like(x), index).mean().backward()
+        gradients = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
+        found.append((list(model.state_dict()), gradients))
+    assert found[0][0] == found[1][0], "a checkpoint fits both"
+    torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-3, atol=1e-5)
+
+
+def test_the_benchmark_runs(tmp_path):
+    out = tmp_path / "bench.json"
+    command = [sys.executable, "tools/bench.py", "--quick", "--out", str(out)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert result.returncode == 0, result.stderr
+    record = json.loads(out.read_text())
+    assert len(record["measurements"]) == 9
+    for each in record["measurements"]:
+        assert {"plain", *each["seconds"]} == set(each["figures"]), each["title"]
+        assert any(name.startswith("diffmem") for name in each["seconds"])
+        assert all(seconds > 0 for rounds in each["seconds"].values() for seconds in rounds)

@@ -1,0 +1,75 @@
+"""What the framework costs: a whole scheduled evaluation, and a step inside the Trainer."""
+
+import io
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import overhead as overhead_tool
+import torch
+from benchmarks.network import Size
+from benchmarks.reference import broadcast_f_mem, plain_alpha_bar, plain_ddim, plain_frechet
+from benchmarks.timing import PLAIN, Measurement, Scale, Work, interleave
+from PIL import Image
+
+from diffmem import rng
+from diffmem.callbacks import Evaluation
+from diffmem.cli import CLI
+
+_DIGITS = ["--config", str(Path(__file__).parents[2] / "configs/digits/unet.yaml"), "--evaluation.steps=[]"]
+_QUICK = ["--model.network.base_channels=8", "--data.n=16", "--evaluation.num_samples=80", "--evaluation.sampling_steps=4"]
+
+
+def overhead(scale: Scale) -> list[Measurement]:
+    """A step of the digits run by the Trainer with all callbacks, and by a bare loop on the same network."""
+    steps = scale.pick(25 * (2 * scale.rounds + 1), 50)
+    pairs, _ = overhead_tool.measure(_arguments(scale, f"--trainer.max_steps={steps}"))
+    trained, alone = (list(times) for times in zip(*pairs, strict=True))
+    return [Measurement("step of the digits run", "step", {PLAIN: alone, "diffmem, in the Trainer": trained})]
+
+
+def evaluation(scale: Scale) -> list[Measurement]:
+    """The digits run's scheduled evaluation: samples, f_mem, Fréchet distance, both losses, a grid of images."""
+    with tempfile.TemporaryDirectory() as scratch:
+        cli = CLI([*_arguments(scale, "--trainer.max_steps=1"), f"--run_root={scratch}"])
+        (cli.identity.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+        (callback,) = (each for each in cli.trainer.callbacks if isinstance(each, Evaluation))
+        channels = 8 if scale.quick else 16
+        size = Size(channels, (1, 2), (False, True), 8, 64)
+        network = size.plain().to(scale.device).eval()
+        works = {
+            PLAIN: Work(lambda: _plain(network, cli.datamodule, callback, scale.device)),
+            "diffmem": Work(lambda: callback.evaluate(cli.trainer, cli.model)),
+        }
+        title = f"scheduled evaluation, digits, {callback.num_samples} samples, {callback.sampling_steps} DDIM steps"
+        return [Measurement(title, "evaluation", interleave(works, scale))]
+
+
+def _arguments(scale: Scale, *more: str) -> list[str]:
+    device = [f"--trainer.accelerator={'gpu' if scale.device.type == 'cuda' else 'cpu'}", "--trainer.devices=1"]
+    return [*_DIGITS, *(_QUICK if scale.quick else []), *device, *more]
+
+
+@torch.no_grad()
+def _plain(network: torch.nn.Module, data: object, callback: Evaluation, device: torch.device) -> tuple[float, ...]:
+    """The same by plain means: one batch of samples, PNG files, distances by broadcasting, matrix square roots."""
+    train, test = data.train_images.to(device), data.test_images.to(device)  # type: ignore[attr-defined]
+    alpha_bar = plain_alpha_bar().to(device)
+    noise = rng.normal(0, "start", 0, (callback.num_samples, *train.shape[1:])).to(device)
+    samples = plain_ddim(network, noise, callback.sampling_steps, alpha_bar)
+    losses = [
+        float((network(alpha_bar[7].sqrt() * x + (1 - alpha_bar[7]).sqrt() * e, index) - e).square().mean())
+        for x in (train, test)
+        for e in (torch.randn_like(x) for _ in range(5))
+        for index in [torch.full((len(x),), 7, device=device)]
+    ]
+    pixels = np.stack([_through_png(image) for image in samples.cpu()])
+    distance = plain_frechet(pixels.reshape(len(pixels), -1), test.flatten(1).double().cpu().numpy())
+    return (broadcast_f_mem(samples, train), distance, *losses)
+
+
+def _through_png(image: torch.Tensor) -> np.ndarray:
+    buffer = io.BytesIO()
+    Image.fromarray(image[0].mul(255).clamp(0, 255).byte().numpy()).save(buffer, format="png")
+    return np.asarray(Image.open(buffer), dtype=np.float64) / 255
