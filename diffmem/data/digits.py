@@ -1,8 +1,6 @@
 """scikit-learn's 1,797 handwritten digits, 8×8 (UCI, Alpaydin and Kaynak 1998): real images without a download."""
 
 import numpy as np
-from sklearn.datasets import load_digits
-
 from diffmem.data.images import ImageData
 
 
@@ -10,4 +8,6 @@ class Digits(ImageData):
     """Subsets of the digits; see :class:`diffmem.data.images.ImageData` for the arguments."""
 
     def load_images(self) -> np.ndarray:
+        from sklearn.datasets import load_digits  # slow to import, and other data do without
+
         return (load_digits().images[:, None] / 16).astype(np.float32)
