@@ -1,6 +1,7 @@
 """scikit-learn's 1,797 handwritten digits, 8×8 (UCI, Alpaydin and Kaynak 1998): real images without a download."""
 
 import numpy as np
+
 from diffmem.data.images import ImageData
 
 

@@ -17,7 +17,12 @@ from diffmem.callbacks import Evaluation
 from diffmem.cli import CLI
 
 _DIGITS = ["--config", str(Path(__file__).parents[2] / "configs/digits/unet.yaml"), "--evaluation.steps=[]"]
-_QUICK = ["--model.network.base_channels=8", "--data.n=16", "--evaluation.num_samples=80", "--evaluation.sampling_steps=4"]
+_QUICK = [
+    "--model.network.base_channels=8",
+    "--data.n=16",
+    "--evaluation.num_samples=80",
+    "--evaluation.sampling_steps=4",
+]
 
 
 def overhead(scale: Scale) -> list[Measurement]:
