@@ -11,8 +11,8 @@ from rich.table import Table
 
 from diffmem.errors import EXIT_DONE, DataError, UserError
 from diffmem.grid import LOGS, read_grid
-from diffmem.queue import read_queue
 from diffmem.run_state import FILE, RunState, state_of_run, state_of_task
+from diffmem.slurm_queue import read_queue
 
 Row = tuple[int, str, RunState]
 

@@ -75,16 +75,17 @@ def test_samples_are_those_of_plain_pytorch():
 def test_a_run_keeps_its_losses_and_f_mem(tmp_path):
     shrunk = ["--config", str(ROOT / "configs/digits/unet.yaml"), *SMALL[-6:], "--trainer.accelerator=cpu"]
     shrunk += ["--trainer.max_steps=60", "--data.n=16", "--evaluation.steps=[20,40]", "--data.num_test=64"]
-    shrunk += ["--evaluation.num_samples=40", "--memorization.threshold=0.99"]
+    shrunk += ["--evaluation.num_samples=40", "--memorization.threshold=0.999"]
     tables = []
     for name, model in {"ours": [], "plain": ["--model=test_bench.PlainDDPM"]}.items():
         assert fit.main([*shrunk, *model, f"--run_root={tmp_path / name}"]) == 0
         tables.append(read_table(only_run(tmp_path / name) / "evaluations.csv"))
     for ours, plain in zip(*tables, strict=True):
         for column in ("loss_train", "loss_test", "nn_train"):
-            assert float(ours[column]) == pytest.approx(float(plain[column]), rel=1e-2), (ours["step"], column)
-        assert float(ours["f_mem"]) == pytest.approx(float(plain["f_mem"]), abs=0.05)
-    assert float(tables[0][-1]["loss_train"]) < 0.8 * float(tables[0][0]["loss_train"]), "it learned"
+            assert float(ours[column]) == pytest.approx(float(plain[column]), rel=1e-4), (ours["step"], column)
+        assert float(ours["f_mem"]) == pytest.approx(float(plain["f_mem"]), abs=0.03)  # one sample
+    assert float(tables[0][-1]["loss_train"]) < 0.9 * float(tables[0][0]["loss_train"]), "it learned"
+    assert 0 < float(tables[0][-1]["f_mem"]) < 1
 
 
 @pytest.mark.slow

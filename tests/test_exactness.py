@@ -37,6 +37,33 @@ def test_a_budget_leaves_rows_out_and_changes_none(tmp_path, finished_run, capsy
     assert all(0 <= evaluating <= whole for whole, evaluating in seconds)
 
 
+@pytest.mark.parametrize("budget", [0.1, 0.25, 0.6])
+def test_a_budget_is_kept(budget, monkeypatch):
+    """On a clock on which a step takes 1 s and an evaluation 2 s, and every step is scheduled."""
+    from types import SimpleNamespace
+
+    from diffmem.callbacks import Evaluation, evaluation
+
+    clock, done = [0.0], []
+    monkeypatch.setattr(evaluation.time, "perf_counter", lambda: clock[0])
+    callback = Evaluation("every:1", budget=budget)
+    monkeypatch.setattr(callback, "measure", lambda *_: clock.__setitem__(0, clock[0] + 2.0) or {"step": 0})
+    trainer = SimpleNamespace(global_step=0, max_steps=300, callbacks=[], is_global_zero=False, datamodule=None,
+                              default_root_dir="nowhere")  # fmt: skip
+    module = SimpleNamespace(device=torch.device("cpu"))
+    callback.setup(trainer, module, "fit")
+    callback.on_train_start(trainer, module)
+    for trainer.global_step in range(1, 301):
+        clock[0] += 1.0
+        before = callback.seconds
+        callback.on_update(trainer, module)
+        if callback.seconds > before and trainer.global_step < 300:
+            done.append(callback.seconds / clock[0])
+    assert done and max(done) <= budget
+    assert callback.seconds / clock[0] == pytest.approx(budget, abs=0.02), "and used"
+    assert trainer.global_step == 300 and callback.seconds > before, "the last step is always measured"
+
+
 def test_the_module_is_back_in_its_modes_after_an_evaluation(tmp_path, monkeypatch):
     from diffmem.callbacks import Evaluation
 

@@ -10,7 +10,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [
-    {"__init__", "errors", "files", "grid", "queue", "ranks", "rng", "run_folder", "run_state", "signals", "steps"},
+    {
+        "__init__",
+        "errors",
+        "files",
+        "grid",
+        "ranks",
+        "rng",
+        "run_folder",
+        "run_state",
+        "signals",
+        "slurm_queue",
+        "steps",
+    },
     {"diffusion", "metrics", "networks", "theory"},
     {"analysis", "data", "models"},
     {"callbacks"},
@@ -23,10 +35,10 @@ TORCH_FREE = {
     "errors",
     "files",
     "grid",
-    "queue",
     "run_folder",
     "run_state",
     "signals",
+    "slurm_queue",
     "status",
     "steps",
 }

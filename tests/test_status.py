@@ -108,7 +108,7 @@ def test_a_queue_knows_what_files_cannot(tmp_path, tasks, monkeypatch, capsys):
     answer = f"echo '1|PD|{tmp_path}\n2|CG|{tmp_path}\n3|PD|/elsewhere'"
     assert failed(answer) == "3,4", "1 is to start again, 3 was cancelled"
     status.main(command)
-    assert "not in SLURM's queue any more" in capsys.readouterr().out
+    assert "not in SLURM's queue" in capsys.readouterr().out
 
 
 def test_the_command_is_quick_and_needs_no_torch(tmp_path):

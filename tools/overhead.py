@@ -9,6 +9,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import lightning.pytorch as pl
 import torch
@@ -76,34 +78,39 @@ def _average_gradients(model: nn.Module) -> None:
         gradient.copy_(mean.view_as(gradient))
 
 
-def measure(arguments: list[str]) -> tuple[list[tuple[float, float]], bool]:
-    """(trainer's, bare) seconds a step for pairs of blocks, and whether this is the first rank.
-
-    Args:
-        arguments: Of ``diffmem.fit``, with two blocks of 25 steps or more.
+@contextmanager
+def trained_in_scratch(arguments: list[str], *callbacks: pl.Callback) -> Iterator[CLI]:
+    """The run of these arguments of ``diffmem.fit``, trained with further callbacks in a folder that goes away.
 
     Raises:
         UserError: The arguments make no run.
     """
     with tempfile.TemporaryDirectory() as scratch:
         cli = CLI([*arguments, f"--run_root={scratch}"])
-        bare = BareLoop()
-        cli.trainer.callbacks.append(bare)
+        cli.trainer.callbacks.extend(callbacks)
         (cli.identity.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         cli.trainer.fit(cli.model, datamodule=cli.datamodule)
-        return bare.seconds[1:], cli.trainer.is_global_zero  # the first block warms up
+        yield cli
+
+
+def measure(arguments: list[str]) -> list[tuple[float, float]]:
+    """(trainer's, bare) seconds a step for pairs of blocks of 25 steps; the first pair warms up and is left out."""
+    bare = BareLoop()
+    with trained_in_scratch(arguments, bare):
+        return bare.seconds[1:]
 
 
 def main() -> int:
     try:
-        pairs, is_first = measure(sys.argv[1:])
+        pairs = measure(sys.argv[1:])
     except UserError as error:
         print(f"overhead: {error}", file=sys.stderr)
         return error.exit_code
-    if is_first:
+    rank, world_size = ranks.rank_and_world()
+    if rank == 0:
         ratio = statistics.median(trained / alone for trained, alone in pairs)
         trained, alone = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
-        print(f"{ranks.rank_and_world()[1]} ranks, {len(pairs)} blocks of {_BLOCK} steps, medians:")
+        print(f"{world_size} ranks, {len(pairs)} blocks of {_BLOCK} steps, medians:")
         print(f"trainer {trained:.2f} ms, bare loop {alone:.2f} ms a step; ratio {ratio:.3f}")
     return 0
 

@@ -1,7 +1,6 @@
 """What the framework costs: a whole scheduled evaluation, and a step inside the Trainer."""
 
 import io
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from PIL import Image
 
 from diffmem import rng
 from diffmem.callbacks import Evaluation
-from diffmem.cli import CLI
 
 _DIGITS = ["--config", str(Path(__file__).parents[2] / "configs/digits/unet.yaml"), "--evaluation.steps=[]"]
 _QUICK = [
@@ -28,17 +26,14 @@ _QUICK = [
 def overhead(scale: Scale) -> list[Measurement]:
     """A step of the digits run by the Trainer with all callbacks, and by a bare loop on the same network."""
     steps = scale.pick(25 * (2 * scale.rounds + 1), 50)
-    pairs, _ = overhead_tool.measure(_arguments(scale, f"--trainer.max_steps={steps}"))
+    pairs = overhead_tool.measure(_arguments(scale, f"--trainer.max_steps={steps}"))
     trained, alone = (list(times) for times in zip(*pairs, strict=True))
     return [Measurement("step of the digits run", "step", {PLAIN: alone, "diffmem, in the Trainer": trained})]
 
 
 def evaluation(scale: Scale) -> list[Measurement]:
     """The digits run's scheduled evaluation: samples, f_mem, Fréchet distance, both losses, a grid of images."""
-    with tempfile.TemporaryDirectory() as scratch:
-        cli = CLI([*_arguments(scale, "--trainer.max_steps=1"), f"--run_root={scratch}"])
-        (cli.identity.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    with overhead_tool.trained_in_scratch(_arguments(scale, "--trainer.max_steps=1")) as cli:
         (callback,) = (each for each in cli.trainer.callbacks if isinstance(each, Evaluation))
         channels = 8 if scale.quick else 16
         size = Size(channels, (1, 2), (False, True), 8, 64)

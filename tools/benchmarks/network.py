@@ -15,6 +15,7 @@ from diffmem.models import DDPM
 from diffmem.networks import UNet
 
 _PEERS = ("diffusers", "denoising_diffusion_pytorch")
+_PRECISIONS = {"diffmem, float32": None, "diffmem, bf16-mixed": torch.bfloat16}
 _STEPS = 10  # network evaluations of one sample: their cost does not depend on how many there are
 
 
@@ -86,7 +87,7 @@ def _training(size: Size, scale: Scale) -> Measurement:
         return Work(lambda: plain_step(network, optimizer, images, alpha_bar), amount=len(images))
 
     works = {PLAIN: plain(size.plain())}
-    for name, precision in _precisions(scale).items():
+    for name, precision in _PRECISIONS.items():
         works[name] = _diffmem_step(size.diffmem(), images, precision, scale.device)
     works |= {name: plain(peer) for name, peer in size.peers().items()}
     works["machine's limit, float32"] = _limit(size, scale, torch.float32, passes=3)
@@ -104,16 +105,12 @@ def _sampling(size: Size, scale: Scale) -> Measurement:
         return Work(lambda: plain_ddim(network, noise, _STEPS, alpha_bar), amount)
 
     works = {PLAIN: plain(size.plain())}
-    for name, precision in _precisions(scale).items():
+    for name, precision in _PRECISIONS.items():
         works[name] = Work(_diffmem_samples(size.diffmem(), noise, precision), amount)
     works |= {name: plain(peer) for name, peer in size.peers().items()}
     works["machine's limit, float32"] = _limit(size, scale, torch.float32, passes=1)
     works["machine's limit, bfloat16"] = _limit(size, scale, torch.bfloat16, passes=1)
     return Measurement(f"sampling, {size.name}", "network call", interleave(works, scale), missing(*_PEERS))
-
-
-def _precisions(scale: Scale) -> dict[str, torch.dtype | None]:
-    return {"diffmem, float32": None, "diffmem, bf16-mixed": torch.bfloat16}
 
 
 def _diffmem_step(network: UNet, images: Tensor, precision: torch.dtype | None, device: torch.device) -> Work:

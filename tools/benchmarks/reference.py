@@ -1,7 +1,7 @@
 """Plain PyTorch beside which diffmem is timed: what one writes first. Nothing of diffmem in it."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.linalg
@@ -149,9 +149,3 @@ def plain_frechet(features_a: np.ndarray, features_b: np.ndarray) -> float:
     cov_a, cov_b = np.cov(features_a, rowvar=False), np.cov(features_b, rowvar=False)
     root = scipy.linalg.sqrtm(cov_a @ cov_b).real
     return float(((mean_a - mean_b) ** 2).sum() + np.trace(cov_a + cov_b - 2 * root))
-
-
-def batches(images: Tensor, size: int) -> Iterator[Tensor]:
-    """Shuffled batches for ever."""
-    while True:
-        yield from (images[rows] for rows in torch.randperm(len(images)).split(size) if len(rows) == size)

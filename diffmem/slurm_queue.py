@@ -26,7 +26,7 @@ class Queue:
         if run.state in ("died", "failed") and number in self.pending:
             return replace(run, state="requeued", reason=None)
         if run.state == "requeued" and number not in self.queued:
-            return replace(run, state="stopped", reason="not in SLURM's queue any more")
+            return replace(run, state="stopped", reason="not in SLURM's queue")
         return run
 
 
