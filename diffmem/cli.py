@@ -5,6 +5,7 @@ import logging
 import sys
 import warnings
 from argparse import ArgumentError
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -170,3 +171,10 @@ def _quiet() -> None:
         ".*`srun` command is available.*",
     ):
         warnings.filterwarnings("ignore", message)
+    warnings.formatwarning = _in_one_line
+
+
+def _in_one_line(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: Any = None) -> str:
+    """A warning of diffmem's own as its errors are; another one with the place it comes from."""
+    where = "diffmem" if Path(__file__).parent in Path(filename).parents else f"{filename}:{lineno}"
+    return f"{where}: warning: {message}\n"

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -66,6 +67,16 @@ def run(tmp_path_factory, celeba, inception_weights):
 def contents(folder):
     files = (path for path in folder.rglob("*") if path.is_file() and "evaluate" not in path.parts)
     return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_other_weights_are_named_in_one_line(celeba, inception_weights, tmp_path):
+    command = [*CONFIGS, *SHRUNK, f"--data.path={celeba}", f"--fid.weights={inception_weights}", "--data.n=1000000"]
+    with pytest.warns(UserWarning, match=r"fid\.weights") as caught:
+        assert fit.main([*command, f"--run_root={tmp_path}"]) != 0
+    (each,) = [each for each in caught if "fid.weights" in str(each.message)]
+    shown = warnings.formatwarning(each.message, each.category, each.filename, each.lineno)
+    assert shown.startswith(f"diffmem: warning: fid.weights: got {inception_weights} with SHA-256 ")
+    assert shown.count("\n") == 1
 
 
 def test_rows_carry_fid_and_its_protocol(run, celeba, inception_weights):
