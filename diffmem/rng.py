@@ -2,7 +2,7 @@
 
 Nothing is carried from step to step, so a resumed run, a run on several ranks and a run that
 is evaluated more often all draw the same numbers. Numbers are drawn on the CPU, which makes
-them the same on every device.
+them the same on every device; dropout masks alone are drawn where the network is.
 """
 
 import hashlib
@@ -29,6 +29,11 @@ def derive_seed(seed: int, name: str, step: int = 0) -> int:
     digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
     high, low = int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
     return (high & 0x7FFFFFFF) << 32 | _mix((low + step) & 0xFFFFFFFF)
+
+
+def send(values: Tensor, device: torch.device) -> Tensor:
+    """``values``, which are on the CPU, on ``device``; nothing waits for a GPU to be done with its work before."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 def stream(seed: int, name: str, step: int = 0) -> torch.Generator:

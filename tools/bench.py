@@ -32,6 +32,8 @@ _BENCHMARKS = {
     "preparation": preparation.preparation,
 }
 
+_COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
+
 
 def table(measurements: list[Measurement]) -> Table:
     """One row for each implementation."""
@@ -80,13 +82,16 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=_BENCHMARKS, default=list(_BENCHMARKS), help="which to measure")
     parser.add_argument("--rounds", type=int, default=5, help="rounds over all implementations (default 5)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--compile", choices=_COMPILE_MODES, help="measure a compiled network as well; takes minutes")
     parser.add_argument("--out", type=Path, help="write all rounds to this JSON file")
     arguments = parser.parse_args()
     if arguments.device.startswith("cuda") and not torch.cuda.is_available():
         parser.error(f"--device: got {arguments.device}, expected a GPU that torch sees; use --device=cpu")
     if arguments.rounds < 1:
         parser.error(f"--rounds: got {arguments.rounds}, expected at least 1")
-    scale = Scale(arguments.quick, 1 if arguments.quick else arguments.rounds, torch.device(arguments.device))
+    scale = Scale(
+        arguments.quick, 1 if arguments.quick else arguments.rounds, torch.device(arguments.device), arguments.compile
+    )
     console, progress = Console(), Console(stderr=True)
     measurements = []
     for name in arguments.only:

@@ -23,6 +23,7 @@ class Schedule:
         self.num_steps = len(alpha_bar)
         self.alpha_bar = alpha_bar
         self.time = -0.5 * torch.log(alpha_bar)
+        self._on_device = alpha_bar  # where the network is: copied once, for a copy would make every step wait
 
     def index_of(self, t: float) -> int:
         """Index whose time is nearest to ``t``.
@@ -37,7 +38,9 @@ class Schedule:
 
     def signal_and_noise(self, index: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """√ᾱ and √(1−ᾱ) at ``index`` (B,), shaped to multiply ``like`` (B, \\*), in its dtype and on its device."""
-        alpha_bar = self.alpha_bar.to(index.device)[index].reshape(-1, *[1] * (like.dim() - 1))
+        if self._on_device.device != index.device:
+            self._on_device = self.alpha_bar.to(index.device)
+        alpha_bar = self._on_device[index].reshape(-1, *[1] * (like.dim() - 1))
         return alpha_bar.sqrt().to(like), (1 - alpha_bar).sqrt().to(like)
 
 

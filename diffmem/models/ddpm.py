@@ -38,6 +38,9 @@ class DDPM(pl.LightningModule):
         super().__init__()
         self.network = network
         if compile is not None:
+            from torch._inductor import config
+
+            config.fallback_random = True  # the same dropout masks as without compiling
             network.compile(mode=compile)
         self.schedule = LinearSchedule(num_steps, beta_start, beta_end)
         self.seed = seed
@@ -59,7 +62,8 @@ class DDPM(pl.LightningModule):
         index = torch.randint(1, self.schedule.num_steps, (size,), generator=rng.stream(self.seed, "time", number))
         noise = rng.normal(self.seed, "noise", number, (size, *images.shape[1:]))
         rng.seed_global(self.seed, f"dropout/{rank}" if rank else "dropout", number)
-        return self.losses(images, noise[mine].to(images.device), index[mine].to(images.device)).mean()
+        noise, index = (rng.send(values[mine], images.device) for values in (noise, index))
+        return self.losses(images, noise, index).mean()
 
     def losses(self, images: Tensor, noise: Tensor, index: Tensor) -> Tensor:
         """Noise-prediction loss of each image, (B,)."""

@@ -70,7 +70,7 @@ class RandomFeatures(pl.LightningModule):
             rank, world_size = ranks.rank_and_world()
             mine = slice(rank * len(images), (rank + 1) * len(images))
             noise = rng.normal(self.seed, "noise", number, (len(images) * world_size, *images.shape[1:]))[mine]
-            noise = noise.to(images.device)
+            noise = rng.send(noise, images.device)
         else:
             if self._noises is None:
                 num = len(self.trainer.datamodule.train_images)  # type: ignore[attr-defined]

@@ -33,7 +33,7 @@ class ChannelDropout(nn.Module):
             return x_BCHW
         rank, world_size = rank_and_world()
         batch, channels = x_BCHW.shape[:2]
-        uniform = torch.rand(batch * world_size, channels)[rank * batch : (rank + 1) * batch]
+        uniform = torch.rand(batch * world_size, channels, device=x_BCHW.device)[rank * batch : (rank + 1) * batch]
         keep = (uniform >= self.probability).to(x_BCHW) / (1 - self.probability)
         return x_BCHW * keep[:, :, None, None]
 

@@ -14,7 +14,21 @@ from PIL import Image
 from diffmem import rng
 from diffmem.callbacks import Evaluation
 
-_DIGITS = ["--config", str(Path(__file__).parents[2] / "configs/digits/unet.yaml"), "--evaluation.steps=[]"]
+_CONFIGS = Path(__file__).parents[2] / "configs"
+_DIGITS = ["--config", str(_CONFIGS / "digits/unet.yaml"), "--evaluation.steps=[]"]
+_LARGE = [
+    "--config",
+    str(_CONFIGS / "mnist/unet.yaml"),
+    "--evaluation.steps=[]",
+    "--evaluation.num_samples=10000",
+    "--evaluation.sampling_steps=200",
+    "--trainer.precision=bf16-mixed",
+    # one batch size for all network calls: a compiled network is compiled for each
+    "--evaluation.batch_size=1000",
+    "--losses.batch_size=1000",
+    "--data.num_test=1000",
+    "--data.n=1000",
+]
 _QUICK = [
     "--model.network.base_channels=8",
     "--data.n=16",
@@ -32,32 +46,47 @@ def overhead(scale: Scale) -> list[Measurement]:
 
 
 def evaluation(scale: Scale) -> list[Measurement]:
-    """The digits run's scheduled evaluation: samples, f_mem, Fréchet distance, both losses, a grid of images."""
-    with overhead_tool.trained_in_scratch(_arguments(scale, "--trainer.max_steps=1")) as cli:
+    """A scheduled evaluation: samples, f_mem, Fréchet distance, both losses, a grid of images.
+
+    Of the digits run; on a GPU of the MNIST run at the paper's size, in bfloat16.
+    """
+    large = scale.device.type == "cuda" and not scale.quick
+    if large:
+        compile = [f"--model.compile={scale.compile}"] if scale.compile else []
+        name, arguments, size = (
+            "MNIST",
+            _arguments(scale, *compile, large=True),
+            Size(32, (1, 2, 4), (False, True, True), 32, 1),
+        )
+    else:
+        name, arguments = "digits", _arguments(scale)
+        size = Size(8 if scale.quick else 16, (1, 2), (False, True), 8, 1)
+    with overhead_tool.trained_in_scratch([*arguments, "--trainer.max_steps=1"]) as cli:
         (callback,) = (each for each in cli.trainer.callbacks if isinstance(each, Evaluation))
-        channels = 8 if scale.quick else 16
-        size = Size(channels, (1, 2), (False, True), 8, 64)
         network = size.plain().to(scale.device).eval()
+        few = callback.num_samples // 10 if large else callback.num_samples
         works = {
-            PLAIN: Work(lambda: _plain(network, cli.datamodule, callback, scale.device)),
-            "diffmem": Work(lambda: callback.evaluate(cli.trainer, cli.model)),
+            PLAIN: Work(lambda: _plain(network, cli.datamodule, few, callback.sampling_steps, scale.device), few),
+            "diffmem": Work(lambda: callback.evaluate(cli.trainer, cli.model), callback.num_samples),
         }
-        title = f"scheduled evaluation, digits, {callback.num_samples} samples, {callback.sampling_steps} DDIM steps"
-        return [Measurement(title, "evaluation", interleave(works, scale))]
+        title = f"scheduled evaluation, {name}, {callback.num_samples} samples, {callback.sampling_steps} DDIM steps"
+        return [Measurement(title, "sample", interleave(works, scale))]
 
 
-def _arguments(scale: Scale, *more: str) -> list[str]:
+def _arguments(scale: Scale, *more: str, large: bool = False) -> list[str]:
     device = [f"--trainer.accelerator={'gpu' if scale.device.type == 'cuda' else 'cpu'}", "--trainer.devices=1"]
-    return [*_DIGITS, *(_QUICK if scale.quick else []), *device, *more]
+    return [*(_LARGE if large else _DIGITS), *(_QUICK if scale.quick else []), *device, *more]
 
 
 @torch.no_grad()
-def _plain(network: torch.nn.Module, data: object, callback: Evaluation, device: torch.device) -> tuple[float, ...]:
+def _plain(
+    network: torch.nn.Module, data: object, num_samples: int, sampling_steps: int, device: torch.device
+) -> tuple[float, ...]:
     """The same by plain means: one batch of samples, PNG files, distances by broadcasting, matrix square roots."""
     train, test = data.train_images.to(device), data.test_images.to(device)  # type: ignore[attr-defined]
     alpha_bar = plain_alpha_bar().to(device)
-    noise = rng.normal(0, "start", 0, (callback.num_samples, *train.shape[1:])).to(device)
-    samples = plain_ddim(network, noise, callback.sampling_steps, alpha_bar)
+    noise = rng.normal(0, "start", 0, (num_samples, *train.shape[1:])).to(device)
+    samples = plain_ddim(network, noise, sampling_steps, alpha_bar)
     losses = [
         float((network(alpha_bar[7].sqrt() * x + (1 - alpha_bar[7]).sqrt() * e, index) - e).square().mean())
         for x in (train, test)

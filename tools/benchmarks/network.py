@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from benchmarks.reference import PlainUNet, copy_weights, plain_alpha_bar, plain_ddim, plain_step
@@ -15,7 +17,6 @@ from diffmem.models import DDPM
 from diffmem.networks import UNet
 
 _PEERS = ("diffusers", "denoising_diffusion_pytorch")
-_PRECISIONS = {"diffmem, float32": None, "diffmem, bf16-mixed": torch.bfloat16}
 _STEPS = 10  # network evaluations of one sample: their cost does not depend on how many there are
 
 
@@ -58,6 +59,30 @@ class Size:
         return found
 
 
+@dataclass(frozen=True)
+class Variant:
+    """Options of diffmem.
+
+    Attributes:
+        precision: Of autocast; None for float32 throughout.
+        compile: ``--model.compile``.
+    """
+
+    precision: torch.dtype | None = None
+    compile: Any = None
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        return nullcontext() if self.precision is None else torch.autocast(device.type, dtype=self.precision)
+
+
+def variants(scale: Scale) -> dict[str, Variant]:
+    """What is measured of diffmem, by name."""
+    found = {"diffmem, float32": Variant(), "diffmem, bf16-mixed": Variant(torch.bfloat16)}
+    if scale.compile:
+        found[f"diffmem, bf16-mixed, compile={scale.compile}"] = Variant(torch.bfloat16, scale.compile)
+    return found
+
+
 def sizes(scale: Scale) -> list[Size]:
     """The paper's network and the small one of the digits."""
     if scale.quick:
@@ -87,8 +112,8 @@ def _training(size: Size, scale: Scale) -> Measurement:
         return Work(lambda: plain_step(network, optimizer, images, alpha_bar), amount=len(images))
 
     works = {PLAIN: plain(size.plain())}
-    for name, precision in _PRECISIONS.items():
-        works[name] = _diffmem_step(size.diffmem(), images, precision, scale.device)
+    for name, variant in variants(scale).items():
+        works[name] = _diffmem_step(size.diffmem(), images, variant)
     works |= {name: plain(peer) for name, peer in size.peers().items()}
     works["machine's limit, float32"] = _limit(size, scale, torch.float32, passes=3)
     works["machine's limit, bfloat16"] = _limit(size, scale, torch.bfloat16, passes=3)
@@ -105,21 +130,21 @@ def _sampling(size: Size, scale: Scale) -> Measurement:
         return Work(lambda: plain_ddim(network, noise, _STEPS, alpha_bar), amount)
 
     works = {PLAIN: plain(size.plain())}
-    for name, precision in _PRECISIONS.items():
-        works[name] = Work(_diffmem_samples(size.diffmem(), noise, precision), amount)
+    for name, variant in variants(scale).items():
+        works[name] = Work(_diffmem_samples(size.diffmem(), noise, variant), amount)
     works |= {name: plain(peer) for name, peer in size.peers().items()}
     works["machine's limit, float32"] = _limit(size, scale, torch.float32, passes=1)
     works["machine's limit, bfloat16"] = _limit(size, scale, torch.bfloat16, passes=1)
     return Measurement(f"sampling, {size.name}", "network call", interleave(works, scale), missing(*_PEERS))
 
 
-def _diffmem_step(network: UNet, images: Tensor, precision: torch.dtype | None, device: torch.device) -> Work:
-    model = DDPM(network).to(device).train()
+def _diffmem_step(network: UNet, images: Tensor, variant: Variant) -> Work:
+    model = DDPM(network, compile=variant.compile).to(images.device).train()
     optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
     numbers = iter(range(10**9))
 
     def step() -> None:
-        with _autocast(precision, device):
+        with variant.autocast(images.device):
             loss = model.training_step(Batch(next(numbers), images, torch.arange(len(images))), 0)
         optimizer.zero_grad()
         loss.backward()
@@ -128,23 +153,19 @@ def _diffmem_step(network: UNet, images: Tensor, precision: torch.dtype | None, 
     return Work(step, amount=len(images))
 
 
-def _diffmem_samples(network: UNet, noise: Tensor, precision: torch.dtype | None) -> Callable[[], Tensor]:
-    model = DDPM(network).to(noise.device).eval()
+def _diffmem_samples(network: UNet, noise: Tensor, variant: Variant) -> Callable[[], Tensor]:
+    model = DDPM(network, compile=variant.compile).to(noise.device).eval()
 
     def sample() -> Tensor:
-        with torch.inference_mode(), _autocast(precision, noise.device):
+        with torch.inference_mode(), variant.autocast(noise.device):
             return model.sample(noise, _STEPS)
 
     return sample
 
 
-def _autocast(precision: torch.dtype | None, device: torch.device) -> AbstractContextManager[object]:
-    return nullcontext() if precision is None else torch.autocast(device.type, dtype=precision)
-
-
 def _limit(size: Size, scale: Scale, dtype: torch.dtype, passes: int) -> Work:
     """The U-Net's multiplications as one square matmul after the other."""
-    side = scale.pick(2048, 64)
+    side = scale.pick(8192 if scale.device.type == "cuda" else 2048, 64)
     a, b = (torch.randn(side, side, device=scale.device, dtype=dtype) for _ in range(2))
     return Work(lambda: a @ b, amount=2 * side**3 / (passes * _operations(size)))
 

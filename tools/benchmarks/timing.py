@@ -58,11 +58,13 @@ class Scale:
         quick: Tiny sizes and one round: shows that everything runs.
         rounds: Rounds over all implementations.
         device: Where the networks and metrics run.
+        compile: Mode of ``torch.compile`` to measure as well, or None.
     """
 
     quick: bool
     rounds: int
     device: torch.device
+    compile: str | None = None
 
     def pick(self, full: int, quick: int) -> int:
         """The size to use."""
