@@ -89,6 +89,7 @@ def main() -> int:
         parser.error(f"--device: got {arguments.device}, expected a GPU that torch sees; use --device=cpu")
     if arguments.rounds < 1:
         parser.error(f"--rounds: got {arguments.rounds}, expected at least 1")
+    torch.backends.cudnn.benchmark = True  # for all alike
     scale = Scale(
         arguments.quick, 1 if arguments.quick else arguments.rounds, torch.device(arguments.device), arguments.compile
     )

@@ -46,6 +46,7 @@ class TrainingLoss(UpdateCallback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
+        self._losses = [loss.to(pl_module.device) for loss in self._losses]  # a checkpoint's are on the CPU
         if trainer.is_global_zero:
             path = metrics_path(trainer)
             kept = [row for row in read_table(path) if int(row["step"]) <= trainer.global_step]

@@ -62,29 +62,49 @@ def nearest_neighbors(samples: Tensor, train: Tensor, k: int = 2) -> tuple[Tenso
     if not samples.isfinite().all():
         raise ValueError("samples: got values that are not finite, expected numbers; the model has diverged")
     center = train.mean(0, dtype=torch.float64)
-    found = [_block_neighbors(block, train, center, k) for block in samples.split(_SAMPLE_ROWS)]
+    with _full_float32(samples.device):
+        candidates = _candidates((samples - center).float(), train, center, min(k + _MARGIN, len(train)))
+        found = [
+            _rescored(rows, train, chosen, k)
+            for rows, chosen in zip(samples.split(_SAMPLE_ROWS), candidates.split(_SAMPLE_ROWS), strict=True)
+        ]
     distances, indices = zip(*found, strict=True)
     return torch.cat(distances), torch.cat(indices)
 
 
-def _block_neighbors(samples: Tensor, train: Tensor, center: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    num_candidates = min(k + _MARGIN, len(train))
-    queries = (samples - center).float()
+def _candidates(queries: Tensor, train: Tensor, center: Tensor, count: int) -> Tensor:
+    """Rows of ``train`` that float32 finds nearest to each of the centred ``queries``, (N, count) ascending."""
     scores = queries.new_empty(len(queries), 0)
     candidates = scores.long()
-    with _full_float32(samples.device):
-        for start in range(0, len(train), _TRAIN_ROWS):
-            keys = (train[start : start + _TRAIN_ROWS] - center).float()
-            # ‖q − k‖² − ‖q‖², which orders the keys of one query as their distances do
-            block = torch.addmm(keys.square().sum(1), queries, keys.T, alpha=-2)
-            best, where = block.topk(min(num_candidates, len(keys)), largest=False)
-            scores = torch.cat([scores, best], dim=1)
-            candidates = torch.cat([candidates, where + start], dim=1)
-            scores, order = scores.topk(min(num_candidates, scores.shape[1]), largest=False)
-            candidates = candidates.gather(1, order)
-        candidates = candidates.sort(1).values
-        differences = train[candidates].double() - samples.double()[:, None]
-        distances, order = torch.linalg.vector_norm(differences, dim=2).sort(dim=1, stable=True)
+    for start in range(0, len(train), _TRAIN_ROWS):
+        keys = (train[start : start + _TRAIN_ROWS] - center).float()
+        norms = keys.square().sum(1)
+        # ‖q − k‖² − ‖q‖², which orders the keys of one query as their distances do
+        blocks = (torch.addmm(norms, rows, keys.T, alpha=-2) for rows in queries.split(_SAMPLE_ROWS))
+        best, where = zip(*(_smallest(block, min(count, len(keys))) for block in blocks), strict=True)
+        scores = torch.cat([scores, torch.cat(best)], dim=1)
+        candidates = torch.cat([candidates, torch.cat(where) + start], dim=1)
+        scores, order = scores.topk(min(count, scores.shape[1]), largest=False)
+        candidates = candidates.gather(1, order)
+    return candidates.sort(1).values
+
+
+def _smallest(block: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The ``count`` smallest of each row and their places, (B, count) each; may write into ``block``."""
+    if block.device.type == "cpu":
+        values, places = block.topk(count, largest=False)
+        return values, places
+    found = []
+    for _ in range(count):  # several times as fast as a GPU's topk over long rows
+        found.append(block.min(1))
+        block.scatter_(1, found[-1].indices[:, None], torch.inf)
+    return torch.stack([each.values for each in found], 1), torch.stack([each.indices for each in found], 1)
+
+
+def _rescored(samples: Tensor, train: Tensor, candidates: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Distances of the k nearest of the candidates in float64, and which these are."""
+    differences = train[candidates].double() - samples.double()[:, None]
+    distances, order = torch.linalg.vector_norm(differences, dim=2).sort(dim=1, stable=True)
     return distances[:, :k], candidates.gather(1, order)[:, :k]
 
 

@@ -41,6 +41,7 @@ class DDPM(pl.LightningModule):
             from torch._inductor import config
 
             config.fallback_random = True  # the same dropout masks as without compiling
+            config.force_layout_optimization = True  # else given up for networks with wide skips, like this one
             network.compile(mode=compile)
         self.schedule = LinearSchedule(num_steps, beta_start, beta_end)
         self.seed = seed

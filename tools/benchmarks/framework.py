@@ -20,10 +20,11 @@ _LARGE = [
     "--config",
     str(_CONFIGS / "mnist/unet.yaml"),
     "--evaluation.steps=[]",
-    "--evaluation.num_samples=10000",
     "--evaluation.sampling_steps=200",
     "--trainer.precision=bf16-mixed",
-    # one batch size for all network calls: a compiled network is compiled for each
+    # one batch size of training and one of all else: a compiled network is compiled for each
+    "--data.batch_size=512",
+    "--evaluation.num_samples=1000",
     "--evaluation.batch_size=1000",
     "--losses.batch_size=1000",
     "--data.num_test=1000",
@@ -63,6 +64,8 @@ def evaluation(scale: Scale) -> list[Measurement]:
         size = Size(8 if scale.quick else 16, (1, 2), (False, True), 8, 1)
     with overhead_tool.trained_in_scratch([*arguments, "--trainer.max_steps=1"]) as cli:
         (callback,) = (each for each in cli.trainer.callbacks if isinstance(each, Evaluation))
+        if large:
+            callback.num_samples = 10_000
         network = size.plain().to(scale.device).eval()
         few = callback.num_samples // 10 if large else callback.num_samples
         works = {
