@@ -275,7 +275,8 @@ def evaluating(trainer: pl.Trainer, module: nn.Module) -> Iterator[None]:
     modes = {each: each.training for each in module.modules()}
     module.eval()
     try:
-        with torch.inference_mode(), trainer.strategy.precision_plugin.forward_context():
+        # not inference_mode, after which a compiled network cannot be trained (pytorch issue 135892)
+        with torch.no_grad(), trainer.strategy.precision_plugin.forward_context():
             yield
     finally:
         for each, training in modes.items():

@@ -105,15 +105,19 @@ def sampling(scale: Scale) -> list[Measurement]:
 def _training(size: Size, scale: Scale) -> Measurement:
     images = size.images.to(scale.device)
     alpha_bar = plain_alpha_bar().to(scale.device)
+    count = 10 if scale.device.type == "cuda" else 1  # a GPU is still busy while the next step is prepared
+
+    def work(step: Callable[[], object]) -> Work:
+        return Work(lambda: [step() for _ in range(count)], amount=count * len(images))
 
     def plain(network: nn.Module) -> Work:
         network = network.to(scale.device).train()
         optimizer = torch.optim.Adam(network.parameters(), 1e-3)
-        return Work(lambda: plain_step(network, optimizer, images, alpha_bar), amount=len(images))
+        return work(lambda: plain_step(network, optimizer, images, alpha_bar))
 
     works = {PLAIN: plain(size.plain())}
     for name, variant in variants(scale).items():
-        works[name] = _diffmem_step(size.diffmem(), images, variant)
+        works[name] = work(_diffmem_step(size.diffmem(), images, variant))
     works |= {name: plain(peer) for name, peer in size.peers().items()}
     works["machine's limit, float32"] = _limit(size, scale, torch.float32, passes=3)
     works["machine's limit, bfloat16"] = _limit(size, scale, torch.bfloat16, passes=3)
@@ -138,7 +142,7 @@ def _sampling(size: Size, scale: Scale) -> Measurement:
     return Measurement(f"sampling, {size.name}", "network call", interleave(works, scale), missing(*_PEERS))
 
 
-def _diffmem_step(network: UNet, images: Tensor, variant: Variant) -> Work:
+def _diffmem_step(network: UNet, images: Tensor, variant: Variant) -> Callable[[], None]:
     model = DDPM(network, compile=variant.compile).to(images.device).train()
     optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
     numbers = iter(range(10**9))
@@ -150,14 +154,14 @@ def _diffmem_step(network: UNet, images: Tensor, variant: Variant) -> Work:
         loss.backward()
         optimizer.step()
 
-    return Work(step, amount=len(images))
+    return step
 
 
 def _diffmem_samples(network: UNet, noise: Tensor, variant: Variant) -> Callable[[], Tensor]:
     model = DDPM(network, compile=variant.compile).to(noise.device).eval()
 
     def sample() -> Tensor:
-        with torch.inference_mode(), variant.autocast(noise.device):
+        with torch.no_grad(), variant.autocast(noise.device):
             return model.sample(noise, _STEPS)
 
     return sample
