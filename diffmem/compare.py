@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from diffmem import startup
 from diffmem.errors import EXIT_CONFIG, EXIT_DONE, ConfigError, UserError
 
 WANDB_SOURCE = "wandb:"
@@ -130,4 +131,5 @@ def _check(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    startup.load("diffmem.analysis.comparison", "diffmem.analysis.figures", "matplotlib.figure")
     sys.exit(main())

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffmem import signals
+from diffmem import signals, startup
 from diffmem.errors import EXIT_DONE, EXIT_REQUEUE, UserError
 
 if TYPE_CHECKING:
@@ -102,4 +102,5 @@ def summary(folder: Path) -> str:
 
 if __name__ == "__main__":
     signals.listen()
+    startup.load("diffmem.cli")
     sys.exit(main())

@@ -21,6 +21,7 @@ LAYERS = [
         "run_state",
         "signals",
         "slurm_queue",
+        "startup",
         "steps",
     },
     {"diffusion", "metrics", "networks", "theory"},
@@ -39,6 +40,7 @@ TORCH_FREE = {
     "run_state",
     "signals",
     "slurm_queue",
+    "startup",
     "status",
     "steps",
 }

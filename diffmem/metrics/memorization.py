@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from scipy.stats import norm
+from scipy.special import ndtri
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -142,7 +142,7 @@ def wilson_interval(fraction: float, total: int, confidence: float = 0.95) -> tu
 
     Unlike the bootstrap it is not empty at 0 and 1: none of 100 leaves up to 3.7%.
     """
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = float(ndtri((1 + confidence) / 2))
     center = fraction + z**2 / (2 * total)
     half = z * (fraction * (1 - fraction) / total + z**2 / (4 * total**2)) ** 0.5
     scale = 1 + z**2 / total
