@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 from conftest import ROOT, SMALL, only_run
+from torch._dynamo.utils import counters
 
 sys.path.insert(0, str(ROOT / "tools"))
 from benchmarks.reference import PlainUNet, copy_weights, plain_alpha_bar, plain_ddim
@@ -89,17 +90,22 @@ def test_a_run_keeps_its_losses_and_f_mem(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_compiled_network_is_the_same():
-    found = []
-    for compile in (None, "default"):
-        rng.seed_global(0, "weights")
-        model = DDPM(UNet(1, 8, (1,), (True,), 1, dropout=0.0), compile=compile)
-        x, index = rng.normal(0, "x", 0, (4, 1, 4, 4)), torch.tensor([3, 50, 500, 900])
-        model.losses(x, torch.ones_like(x), index).mean().backward()
-        gradients = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
-        found.append((list(model.state_dict()), gradients))
-    assert found[0][0] == found[1][0], "a checkpoint fits both"
-    torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-3, atol=1e-5)
+def test_a_compiled_run_is_the_same_and_is_compiled_for_training_and_evaluation_alone(tmp_path):
+    counters.clear()
+    sizes = ["--data.num_test=32", "--losses.batch_size=8", "--evaluation.batch_size=8"]
+    network = ["--model.network.channel_multipliers=[1]", "--model.network.attention=[true]"]
+    tables, names = [], []
+    for mode in ("null", "default"):
+        arguments = [*SMALL, *sizes, *network, f"--model.compile={mode}", f"--run_root={tmp_path / mode}"]
+        assert fit.main(arguments) == 0
+        folder = only_run(tmp_path / mode)
+        tables.append(read_table(folder / "evaluations.csv"))
+        names.append(list(torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]))
+    assert counters["stats"]["unique_graphs"] == 2
+    assert names[0] == names[1], "a checkpoint fits both"
+    for plain, compiled in zip(*tables, strict=True):
+        for column in ("loss_train", "loss_test", "nn_train"):
+            assert float(compiled[column]) == pytest.approx(float(plain[column]), rel=1e-4), (plain["step"], column)
 
 
 def test_the_benchmark_runs(tmp_path):
