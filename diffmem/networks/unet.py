@@ -59,12 +59,14 @@ class Attention(nn.Module):
 
 
 def _attend(q_BHNC: Tensor, k_BHNC: Tensor, v_BHNC: Tensor) -> Tensor:
-    """softmax(q kᵀ/√C) v, on a CPU in whichever of three ways is the fastest."""
+    """softmax(q kᵀ/√C) v, on a CPU in whichever of the ways is the fastest."""
     if q_BHNC.device.type != "cpu":
         return F.scaled_dot_product_attention(q_BHNC, k_BHNC, v_BHNC)
     if q_BHNC.shape[2] <= _FEW_TOKENS:
         scores = q_BHNC * q_BHNC.shape[3] ** -0.5 @ k_BHNC.transpose(2, 3)
         return scores.softmax(3) @ v_BHNC
+    if not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(q_BHNC, k_BHNC, v_BHNC)
     with torch.autocast("cpu", enabled=False):  # in bfloat16 the fused kernel's backward pass takes twice as long
         return F.scaled_dot_product_attention(q_BHNC.float(), k_BHNC.float(), v_BHNC.float())
 
