@@ -186,7 +186,7 @@ def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None) -> 
     if not isinstance(identity.get("n"), int):
         raise refuse("column n", str(identity.get("n", "empty")), "the number of training images", f"mend {TABLE}")
     numbers = table.drop(columns=[*identity], errors="ignore").copy()
-    for column in numbers.columns:
+    for column in numbers.select_dtypes(exclude="number"):
         numeric = pd.to_numeric(numbers[column], errors="coerce")
         broken = numbers[column][numeric.isna() & numbers[column].notna()]
         if len(broken) and _is_number_column(str(column)):
