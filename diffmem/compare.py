@@ -131,5 +131,5 @@ def _check(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    startup.load("diffmem.analysis.comparison", "diffmem.analysis.figures", "matplotlib.figure")
+    startup.load("diffmem.analysis.comparison", "diffmem.analysis.figures", "matplotlib.figure", "scipy.optimize")
     sys.exit(main())

@@ -20,7 +20,7 @@ from torch import nn
 from diffmem import ranks, signals
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.cli import CLI
-from diffmem.errors import UserError
+from diffmem.errors import ConfigError, UserError
 
 _BLOCK = 25
 
@@ -37,6 +37,8 @@ class BareLoop(UpdateCallback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
+        if any(module._compiled_call_impl for module in pl_module.modules()):  # a copy would not be compiled
+            raise ConfigError("model.compile", got="a mode", expected="null here", remedy="leave --model.compile out")
         self._model = copy.deepcopy(pl_module)
         self._model.__dict__["_trainer"] = None
         (given,) = trainer.optimizers
