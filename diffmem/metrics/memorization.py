@@ -81,7 +81,8 @@ def _candidates(queries: Tensor, train: Tensor, center: Tensor, count: int) -> T
         norms = keys.square().sum(1)
         # ‖q − k‖² − ‖q‖², which orders the keys of one query as their distances do
         blocks = (torch.addmm(norms, rows, keys.T, alpha=-2) for rows in queries.split(_SAMPLE_ROWS))
-        best, where = zip(*(_smallest(block, min(count, len(keys))) for block in blocks), strict=True)
+        smallest = _smallest_by_topk if train.device.type == "cpu" else _smallest_by_minima
+        best, where = zip(*(smallest(block, min(count, len(keys))) for block in blocks), strict=True)
         scores = torch.cat([scores, torch.cat(best)], dim=1)
         candidates = torch.cat([candidates, torch.cat(where) + start], dim=1)
         scores, order = scores.topk(min(count, scores.shape[1]), largest=False)
@@ -89,13 +90,16 @@ def _candidates(queries: Tensor, train: Tensor, center: Tensor, count: int) -> T
     return candidates.sort(1).values
 
 
-def _smallest(block: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The ``count`` smallest of each row and their places, (B, count) each; may write into ``block``."""
-    if block.device.type == "cpu":
-        values, places = block.topk(count, largest=False)
-        return values, places
+def _smallest_by_topk(block: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The ``count`` smallest of each row and their places, (B, count) each."""
+    values, places = block.topk(count, largest=False)
+    return values, places
+
+
+def _smallest_by_minima(block: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The same, leaving infinities in ``block``; over long rows a GPU's topk takes longer."""
     found = []
-    for _ in range(count):  # several times as fast as a GPU's topk over long rows
+    for _ in range(count):
         found.append(block.min(1))
         block.scatter_(1, found[-1].indices[:, None], torch.inf)
     return torch.stack([each.values for each in found], 1), torch.stack([each.indices for each in found], 1)

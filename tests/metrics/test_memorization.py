@@ -25,6 +25,16 @@ def brute_force(samples, train, k):
     return distances[:, :k], indices[:, :k]
 
 
+@given(st.integers(0, 5), st.integers(1, 30), st.integers(1, 4), st.integers(0, 2**20))
+def test_the_gpus_way_to_the_smallest_finds_those_of_topk(rows, length, count, seed):
+    block = torch.randint(0, 12, (rows, length), generator=torch.Generator().manual_seed(seed)).float()
+    count = min(count, length)
+    values, places = memorization._smallest_by_minima(block.clone(), count)
+    assert torch.equal(values, memorization._smallest_by_topk(block, count)[0])
+    assert torch.equal(block.gather(1, places), values)
+    assert all(len(set(row)) == count for row in places.tolist())
+
+
 @given(
     st.integers(0, 40),
     st.integers(2, 60),
