@@ -14,7 +14,7 @@ from diffmem.ranks import rank_and_world
 NUM_GROUPS = 8
 NUM_HEADS = 4
 
-_FEW_TOKENS = 64  # so few that plain products beat the fused kernel on a CPU
+_FEW_TOKENS = 64  # so few that plain products beat the fused kernel and its gradient on a CPU
 _WIDE = 32  # from this width on convolutions win more by the channels-last layout than GroupNorm loses
 
 
@@ -59,14 +59,12 @@ class Attention(nn.Module):
 
 
 def _attend(q_BHNC: Tensor, k_BHNC: Tensor, v_BHNC: Tensor) -> Tensor:
-    """softmax(q kᵀ/√C) v, on a CPU in whichever of the ways is the fastest."""
-    if q_BHNC.device.type != "cpu":
+    """softmax(q kᵀ/√C) v, trained on a CPU in whichever of three ways is the fastest."""
+    if q_BHNC.device.type != "cpu" or not torch.is_grad_enabled():
         return F.scaled_dot_product_attention(q_BHNC, k_BHNC, v_BHNC)
     if q_BHNC.shape[2] <= _FEW_TOKENS:
         scores = q_BHNC * q_BHNC.shape[3] ** -0.5 @ k_BHNC.transpose(2, 3)
         return scores.softmax(3) @ v_BHNC
-    if not torch.is_grad_enabled():
-        return F.scaled_dot_product_attention(q_BHNC, k_BHNC, v_BHNC)
     with torch.autocast("cpu", enabled=False):  # in bfloat16 the fused kernel's backward pass takes twice as long
         return F.scaled_dot_product_attention(q_BHNC.float(), k_BHNC.float(), v_BHNC.float())
 
