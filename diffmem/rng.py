@@ -31,11 +31,6 @@ def derive_seed(seed: int, name: str, step: int = 0) -> int:
     return (high & 0x7FFFFFFF) << 32 | _mix((low + step) & 0xFFFFFFFF)
 
 
-def send(values: Tensor, device: torch.device) -> Tensor:
-    """``values``, which are on the CPU, on ``device``; nothing waits for a GPU to be done with its work before."""
-    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
-
-
 def stream(seed: int, name: str, step: int = 0) -> torch.Generator:
     """Generator of the random numbers called ``name`` at ``step``."""
     return torch.Generator().manual_seed(derive_seed(seed, name, step))

@@ -23,6 +23,7 @@ LAYERS = [
         "slurm_queue",
         "startup",
         "steps",
+        "transfer",
     },
     {"diffusion", "metrics", "networks", "theory"},
     {"analysis", "data", "models"},

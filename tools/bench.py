@@ -11,6 +11,7 @@ import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 import torch
 from benchmarks import framework, metrics, network, preparation, theory
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from diffmem.files import write_atomic
+from diffmem.models.ddpm import CompileMode
 
 _BENCHMARKS = {
     "training": network.training,
@@ -31,8 +33,6 @@ _BENCHMARKS = {
     "dynamics": theory.dynamics,
     "preparation": preparation.preparation,
 }
-
-_COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
 
 
 def table(measurements: list[Measurement]) -> Table:
@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=_BENCHMARKS, default=list(_BENCHMARKS), help="which to measure")
     parser.add_argument("--rounds", type=int, default=5, help="rounds over all implementations (default 5)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--compile", choices=_COMPILE_MODES, help="measure a compiled network as well; takes minutes")
+    parser.add_argument("--compile", choices=get_args(CompileMode), help="a compiled network as well; takes minutes")
     parser.add_argument("--out", type=Path, help="write all rounds to this JSON file")
     arguments = parser.parse_args()
     if arguments.device.startswith("cuda") and not torch.cuda.is_available():

@@ -6,10 +6,10 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from diffmem import rng
 from diffmem.data.stream import BatchStream, RankBatches
 from diffmem.diffusion.scores import GaussianMixture
 from diffmem.errors import ConfigError
+from diffmem.transfer import send
 
 BatchMode = Literal["min", "full", "fixed"]
 
@@ -112,7 +112,7 @@ class SubsetData(pl.LightningDataModule):
         number, rows = batch
         if self.train_images.device != device:
             self.train_images = self.train_images.to(device)
-        rows = rng.send(rows, device)
+        rows = send(rows, device)
         return Batch(number, self.train_images[rows], rows)
 
     def _effective_batch_size(self, batch_size: int, mode: BatchMode) -> int:

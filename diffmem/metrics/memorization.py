@@ -97,7 +97,7 @@ def _smallest_by_topk(block: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _smallest_by_minima(block: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The same, leaving infinities in ``block``; over long rows a GPU's topk takes longer."""
+    """The same, for a GPU, by passes over ``block``, in which infinities are left."""
     found = []
     for _ in range(count):
         found.append(block.min(1))

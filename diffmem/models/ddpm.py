@@ -11,6 +11,10 @@ from diffmem.data.subset import Batch
 from diffmem.diffusion.objective import noise_prediction_loss, score_of
 from diffmem.diffusion.sampling import ddim
 from diffmem.diffusion.schedule import LinearSchedule
+from diffmem.transfer import send
+
+#: Modes of ``torch.compile``.
+CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 
 
 class DDPM(pl.LightningModule):
@@ -34,7 +38,7 @@ class DDPM(pl.LightningModule):
         beta_start: float = 1e-4,
         beta_end: float = 2e-2,
         seed: int = 0,
-        compile: Literal["default", "reduce-overhead", "max-autotune"] | None = None,
+        compile: CompileMode | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -64,7 +68,7 @@ class DDPM(pl.LightningModule):
         index = torch.randint(1, self.schedule.num_steps, (size,), generator=rng.stream(self.seed, "time", number))
         noise = rng.normal(self.seed, "noise", number, (size, *images.shape[1:]))
         rng.seed_global(self.seed, f"dropout/{rank}" if rank else "dropout", number)
-        noise, index = (rng.send(values[mine], images.device) for values in (noise, index))
+        noise, index = (send(values[mine], images.device) for values in (noise, index))
         return self.losses(images, noise, index).mean()
 
     def losses(self, images: Tensor, noise: Tensor, index: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from diffmem.diffusion.objective import noise_prediction_loss, score_of
 from diffmem.diffusion.schedule import SingleTime
 from diffmem.errors import ConfigError
 from diffmem.networks.random_features import RandomFeatureNetwork
+from diffmem.transfer import send
 
 
 class RandomFeatures(pl.LightningModule):
@@ -70,7 +71,7 @@ class RandomFeatures(pl.LightningModule):
             rank, world_size = ranks.rank_and_world()
             mine = slice(rank * len(images), (rank + 1) * len(images))
             noise = rng.normal(self.seed, "noise", number, (len(images) * world_size, *images.shape[1:]))[mine]
-            noise = rng.send(noise, images.device)
+            noise = send(noise, images.device)
         else:
             if self._noises is None:
                 num = len(self.trainer.datamodule.train_images)  # type: ignore[attr-defined]

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from benchmarks.reference import PlainUNet, copy_weights, plain_alpha_bar, plain_ddim, plain_step
@@ -13,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from diffmem import rng
 from diffmem.data.subset import Batch
-from diffmem.models import DDPM
+from diffmem.models.ddpm import DDPM, CompileMode
 from diffmem.networks import UNet
 
 _PEERS = ("diffusers", "denoising_diffusion_pytorch")
@@ -69,7 +68,7 @@ class Variant:
     """
 
     precision: torch.dtype | None = None
-    compile: Any = None
+    compile: CompileMode | None = None
 
     def autocast(self, device: torch.device) -> AbstractContextManager[object]:
         return nullcontext() if self.precision is None else torch.autocast(device.type, dtype=self.precision)

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 
 import torch
 
+from diffmem.models.ddpm import CompileMode
+
 #: Name of the implementation that the others are compared with.
 PLAIN = "plain"
 
@@ -64,7 +66,7 @@ class Scale:
     quick: bool
     rounds: int
     device: torch.device
-    compile: str | None = None
+    compile: CompileMode | None = None
 
     def pick(self, full: int, quick: int) -> int:
         """The size to use."""
