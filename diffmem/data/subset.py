@@ -41,8 +41,8 @@ class SubsetData(pl.LightningDataModule):
         seed: Seed of the batches.
 
     Attributes:
-        train_images: (n, \\*) float32. After ``setup``, which subclasses define.
-        test_images: (num_test, \\*) float32.
+        train_images: (n, \\*) float32, on the CPU. After ``setup``, which subclasses define.
+        test_images: (num_test, \\*) float32, on the CPU.
         mean: (\\*), what was subtracted from both.
         num_references: Number of reference sets that FID can compare with.
         law: Where the samples come from, where that is known.
@@ -63,6 +63,7 @@ class SubsetData(pl.LightningDataModule):
         super().__init__()
         self.n, self.index, self.num_test, self.seed = n, index, num_test, seed
         self.batch_size = self._effective_batch_size(batch_size, batch_mode)
+        self._resident: Tensor | None = None  # the training samples on the model's device
         if n < 2:
             raise ConfigError("data.n", got=n, expected="at least 2 training images", remedy="set --data.n")
         for name, value, least in (("index", index, 0), ("num_test", num_test, 2)):
@@ -110,10 +111,10 @@ class SubsetData(pl.LightningDataModule):
     def transfer_batch_to_device(self, batch: tuple[int, Tensor], device: torch.device, dataloader_idx: int) -> Batch:
         """Rows of the resident training samples."""
         number, rows = batch
-        if self.train_images.device != device:
-            self.train_images = self.train_images.to(device)
+        if self._resident is None or self._resident.device != device:
+            self._resident = self.train_images.to(device)
         rows = send(rows, device)
-        return Batch(number, self.train_images[rows], rows)
+        return Batch(number, self._resident[rows], rows)
 
     def _effective_batch_size(self, batch_size: int, mode: BatchMode) -> int:
         if batch_size < 1:

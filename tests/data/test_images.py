@@ -99,3 +99,12 @@ def test_bytes_are_scaled_to_the_unit_interval():
     data.setup()
     expected = torch.arange(16).view(4, 1, 2, 2) * 3 / 255
     assert torch.allclose(data.to_unit(data.train_images), expected, atol=1e-6)
+
+
+def test_the_images_that_evaluations_read_stay_where_they_are_when_training_moves():
+    data = ready(n=8)
+    batch = data.transfer_batch_to_device((0, torch.tensor([3, 1])), torch.device("meta"), 0)
+    assert batch.images.device.type == "meta"
+    assert data.train_images.device.type == "cpu"
+    batch = data.transfer_batch_to_device((0, torch.tensor([3])), torch.device("cpu"), 0)
+    assert torch.equal(batch.images, data.train_images[[3]])
