@@ -3,6 +3,8 @@
 import json
 import re
 import warnings
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from conftest import SMALL, only_run
 from test_fit import assert_same_run, equal, weights
 
 from diffmem import fit
+from diffmem.callbacks.evaluation import evaluating
 from diffmem.files import read_table
 
 
@@ -40,8 +43,6 @@ def test_a_budget_leaves_rows_out_and_changes_none(tmp_path, finished_run, capsy
 @pytest.mark.parametrize("budget", [0.1, 0.25, 0.6])
 def test_a_budget_is_kept(budget, monkeypatch):
     """On a clock on which a step takes 1 s and an evaluation 2 s, and every step is scheduled."""
-    from types import SimpleNamespace
-
     from diffmem.callbacks import Evaluation, evaluation
 
     clock, done = [0.0], []
@@ -135,6 +136,17 @@ def test_accumulated_batches_count_as_one_update(tmp_path):
     rows = read_table(folder / "evaluations.csv")
     assert [(row["step"], row["images_seen"]) for row in rows] == [("0", "0"), ("2", "32"), ("4", "64"), ("6", "96")]
     assert [row["step"] for row in read_table(folder / "metrics.csv")] == ["3", "6"]
+    quiet = run(tmp_path / "quiet", "--trainer.accumulate_grad_batches=2", "--evaluation.steps=[]")
+    assert equal(weights(quiet), weights(folder))
+
+
+def test_no_gradient_outlives_its_update_into_an_evaluation():
+    """With CUDA graphs its memory is the next call's, and reading it, as the end of a run does, an error."""
+    module = torch.nn.Linear(2, 2)
+    module(torch.ones(2)).sum().backward()
+    plugin = SimpleNamespace(forward_context=nullcontext)
+    with evaluating(SimpleNamespace(strategy=SimpleNamespace(precision_plugin=plugin)), module):
+        assert all(each.grad is None for each in module.parameters())
 
 
 def test_two_processes_cannot_share_a_run(tmp_path, capsys, finished_run):

@@ -110,3 +110,13 @@ def test_compiled_steps_have_the_same_losses_and_dropout(mode):
     (losses, samples), (compiled_losses, compiled_samples) = found
     torch.testing.assert_close(compiled_losses, losses, rtol=1e-2, atol=0)
     torch.testing.assert_close(compiled_samples, samples, rtol=0, atol=0.1 * samples.std().item())
+
+
+@pytest.mark.slow
+def test_a_run_with_cuda_graphs_ends_and_goes_on(tmp_path):
+    command = [*SMALL, *GPU, f"--run_root={tmp_path}", "--model.compile=reduce-overhead"]
+    assert fit.main(command) == 0
+    (only_run(tmp_path) / "status.json").unlink()
+    (only_run(tmp_path) / "checkpoints/step-00000006.ckpt").unlink()
+    assert fit.main(command) == 0
+    assert [row["step"] for row in read_table(only_run(tmp_path) / "evaluations.csv")] == ["0", "2", "4", "6"]

@@ -274,6 +274,7 @@ def evaluating(trainer: pl.Trainer, module: nn.Module) -> Iterator[None]:
     """Eval mode without gradients in the trainer's precision; each submodule's own mode comes back after."""
     modes = {each: each.training for each in module.modules()}
     module.eval()
+    module.zero_grad()  # used up, and with CUDA graphs in memory that the network's next call takes
     try:
         # not inference_mode, after which a compiled network cannot be trained (pytorch issue 135892)
         with torch.no_grad(), trainer.strategy.precision_plugin.forward_context():
