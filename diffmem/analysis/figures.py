@@ -13,7 +13,16 @@ from diffmem.analysis.estimate import Estimate, plain
 from diffmem.analysis.phase import Phase
 from diffmem.analysis.runs import CLOCKS
 from diffmem.analysis.scaling import PowerLaw
-from diffmem.analysis.style import REFERENCE, colors_of_groups, colors_of_n, n_axis, new_figure, save, styled
+from diffmem.analysis.style import (
+    REFERENCE,
+    colors_of_groups,
+    colors_of_n,
+    n_axis,
+    new_figure,
+    plain_log_ticks,
+    save,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,18 +57,21 @@ def quality_name(column: str) -> str:
 
 @styled
 def curves(comparison: Comparison) -> "Figure":
-    """f_mem and the quality against time, a line per run, coloured by n; one column of panels per group."""
+    """f_mem, the quality and the losses against time, a line per run, coloured by n; a column of panels per group."""
     groups = comparison.groups
-    figure, axes = new_figure(2, len(groups), sharex=True, sharey="row")
+    losses = any("loss_test" in each.run.table.columns for group in groups for each in group.runs)
+    figure, axes = new_figure(2 + losses, len(groups), sharex=True, sharey="row")
     colors = colors_of_n(cell.n for cell in comparison.cells)
     for place, group in enumerate(groups):
-        top, bottom = axes[:, place]
-        top.set_title(group.name)
+        memorization, quality = axes[:2, place]
+        memorization.set_title(group.name)
         for each in group.runs:
-            _draw_run(top, bottom, each, comparison, colors[each.run.n])
-        top.axhline(comparison.rules.mem_level, color=REFERENCE, lw=0.8, ls=":")
-        bottom.axhline(comparison.quality_level, color=REFERENCE, lw=0.8, ls=":")
-        bottom.annotate(
+            _draw_run(memorization, quality, each, comparison, colors[each.run.n])
+            if losses:
+                _draw_losses(axes[2, place], each, comparison, colors[each.run.n])
+        memorization.axhline(comparison.rules.mem_level, color=REFERENCE, lw=0.8, ls=":")
+        quality.axhline(comparison.quality_level, color=REFERENCE, lw=0.8, ls=":")
+        quality.annotate(
             f"q = {plain(comparison.quality_level)}",
             (0.99, comparison.quality_level),
             xycoords=("axes fraction", "data"),
@@ -69,10 +81,13 @@ def curves(comparison: Comparison) -> "Figure":
             color=REFERENCE,
             fontsize=7,
         )
-        bottom.set_xlabel(f"τ ({CLOCKS[comparison.rules.clock]})")
+        axes[-1, place].set_xlabel(f"τ ({CLOCKS[comparison.rules.clock]})")
     axes[0, 0].set(xscale="log", ylabel=f"${_F_MEM}$")
-    axes[0, 0].set_ylim(bottom=-0.02)
+    axes[0, 0].set_ylim(bottom=-0.02 * axes[0, 0].get_ylim()[1])
     axes[1, 0].set(yscale="log", ylabel=quality_name(comparison.quality))
+    if losses:
+        axes[2, 0].set(yscale="log", ylabel="denoising loss (test —, training - -)")
+        plain_log_ticks(axes[2, 0].yaxis)
     _legend_of_n(figure, colors)
     return figure
 
@@ -177,6 +192,13 @@ def phase_diagram(comparison: Comparison) -> "Figure | None":
     n_axis(ax, (point.n for point in points))
     figure.legend(loc="outside lower center", ncols=2)
     return figure
+
+
+def _draw_losses(ax: "Axes", each: RunTimes, comparison: Comparison, color: object) -> None:
+    time = each.run.clock(comparison.rules.clock)
+    for column, line in (("loss_train", "--"), ("loss_test", "-")):
+        if column in each.run.table.columns:
+            ax.plot(time[time > 0], each.run.column(column)[time > 0], line, color=color)
 
 
 def _draw_run(top: "Axes", bottom: "Axes", each: RunTimes, comparison: Comparison, color: object) -> None:

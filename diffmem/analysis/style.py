@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 #: Okabe and Ito's palette, which colour-blind readers can tell apart.
@@ -73,6 +74,15 @@ def colors_of_n(sizes: Iterable[int]) -> dict[int, Any]:
 def colors_of_groups(names: Sequence[str]) -> dict[str, str]:
     """A colour for each group; they repeat after seven."""
     return {name: GROUP_COLORS[place % len(GROUP_COLORS)] for place, name in enumerate(names)}
+
+
+def plain_log_ticks(axis: "Axis") -> None:
+    """Ticks 0.1, 0.2, 0.5, 1, … on a logarithmic axis of few decades."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def n_axis(ax: "Axes", sizes: Iterable[int]) -> None:

@@ -1,11 +1,13 @@
 """From run folders with known times to the table and figures."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from synthetic_runs import Truth, evaluations, log_steps, write_run, write_study
 
 from diffmem.analysis.comparison import Rules, compare
-from diffmem.analysis.figures import phase_diagram, write_figures
+from diffmem.analysis.figures import curves, phase_diagram, write_figures
 from diffmem.analysis.phase import Phase
 from diffmem.analysis.report import console_text, csv_row, law_lines, write_csv, write_markdown
 from diffmem.analysis.runs import read_runs, run_of_table
@@ -160,3 +162,20 @@ def test_the_phase_diagram_needs_two_sizes_of_network(tmp_path, comparison):
     assert [group.name for group in found.groups] == ["p = 100000", "p = 400000"]
     assert phase_diagram(found) is not None
     assert phase_diagram(comparison) is None
+
+
+def test_curves_show_what_was_measured():
+    runs = read_runs([Path(__file__).parent / "mnist_sgd"])
+    memorization, quality, losses = curves(compare(runs, Rules())).axes
+    for ax, columns in (
+        (memorization, ["f_mem"]),
+        (quality, ["frechet_pixels"]),
+        (losses, ["loss_train", "loss_test"]),
+    ):
+        drawn = [tuple(line.get_ydata()) for line in ax.lines]
+        for run in runs:
+            assert all(tuple(run.column(each)[run.clock("updates") > 0]) in drawn for each in columns)
+
+
+def test_without_losses_curves_have_no_panel_for_them(comparison):
+    assert len(curves(comparison).axes) == 2 * len(comparison.groups)
