@@ -164,18 +164,20 @@ def test_the_phase_diagram_needs_two_sizes_of_network(tmp_path, comparison):
     assert phase_diagram(comparison) is None
 
 
+MNIST = Path(__file__).parent / "mnist_sgd"
+
+
 def test_curves_show_what_was_measured():
-    runs = read_runs([Path(__file__).parent / "mnist_sgd"])
-    memorization, quality, losses = curves(compare(runs, Rules())).axes
-    for ax, columns in (
-        (memorization, ["f_mem"]),
-        (quality, ["frechet_pixels"]),
-        (losses, ["loss_train", "loss_test"]),
-    ):
+    runs = read_runs([MNIST])
+    panels = curves(compare(runs, Rules())).axes
+    for ax, columns in zip(panels, (["f_mem"], ["frechet_pixels"], ["loss_train", "loss_test"]), strict=True):
         drawn = [tuple(line.get_ydata()) for line in ax.lines]
         for run in runs:
             assert all(tuple(run.column(each)[run.clock("updates") > 0]) in drawn for each in columns)
 
 
-def test_without_losses_curves_have_no_panel_for_them(comparison):
-    assert len(curves(comparison).axes) == 2 * len(comparison.groups)
+def test_without_losses_curves_have_no_panel_for_them():
+    runs = read_runs([MNIST])
+    for run in runs:
+        run.table.drop(columns=["loss_train", "loss_test"], inplace=True)
+    assert len(curves(compare(runs, Rules())).axes) == 2
