@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
+from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from diffmem.errors import ConfigError
@@ -92,6 +92,19 @@ class ResidualBlock(nn.Module):
         return self.attention(h + self.skip(x_BCHW))
 
 
+class Upsample(nn.Module):
+    """Makes every pixel four, as ``nn.Upsample``."""
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return repeat_pixels(x_BCHW) if x_BCHW.is_cuda else F.interpolate(x_BCHW, scale_factor=2, mode="nearest")
+
+
+def repeat_pixels(x_BCHW: Tensor) -> Tensor:
+    """The same by copies, whose gradient is a sum: compiled for a GPU, that of ``interpolate`` is added atomically."""
+    x_BHWC = rearrange(x_BCHW, "b c h w -> b h w c")
+    return rearrange(repeat(x_BHWC, "b h w c -> b (h 2) (w 2) c"), "b h w c -> b c h w")
+
+
 def sinusoidal_table(num_steps: int, channels: int) -> Tensor:
     """Sinusoidal position embedding of the steps 0 … num_steps−1, (num_steps, channels)."""
     half = channels // 2
@@ -162,11 +175,7 @@ class UNet(nn.Module):
                 self.up.append(block(channels + skips.pop(), multiplier * base_channels, attend))
                 channels = multiplier * base_channels
             if level > 0:
-                self.up.append(
-                    nn.Sequential(
-                        nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(channels, channels, 3, padding=1)
-                    )
-                )
+                self.up.append(nn.Sequential(Upsample(), nn.Conv2d(channels, channels, 3, padding=1)))
         self.head = nn.Sequential(
             nn.GroupNorm(NUM_GROUPS, channels), nn.SiLU(), nn.Conv2d(channels, in_channels, 3, padding=1)
         )

@@ -4,7 +4,7 @@ from torch import nn
 
 from diffmem.errors import ConfigError
 from diffmem.networks import UNet
-from diffmem.networks.unet import Attention, ChannelDropout, sinusoidal_table
+from diffmem.networks.unet import Attention, ChannelDropout, Upsample, repeat_pixels, sinusoidal_table
 
 
 @pytest.mark.parametrize(("width", "millions"), [(8, 0.263), (16, 1.027), (32, 4.055), (48, 9.086), (64, 16.118)])
@@ -41,6 +41,16 @@ def test_attention_is_that_of_torch():
     tokens = attention.norm(x).flatten(2).transpose(1, 2)
     expected = x + reference(tokens, tokens, tokens)[0].transpose(1, 2).reshape(x.shape)
     assert torch.allclose(attention(x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("upsample", [Upsample(), repeat_pixels])
+def test_upsampling_is_that_of_torch(upsample, layout):
+    x = torch.randn(2, 3, 4, 6).to(memory_format=layout).requires_grad_()
+    expected, weights = nn.Upsample(scale_factor=2, mode="nearest")(x), torch.randn(2, 3, 8, 12)
+    assert torch.equal(upsample(x), expected)
+    gradients = (torch.autograd.grad((output * weights).sum(), x)[0] for output in (upsample(x), expected))
+    torch.testing.assert_close(*gradients)
 
 
 def test_the_time_table_is_frozen():
