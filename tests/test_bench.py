@@ -108,6 +108,20 @@ def test_a_compiled_run_is_the_same_and_is_compiled_for_training_and_evaluation_
             assert float(compiled[column]) == pytest.approx(float(plain[column]), rel=1e-4), (plain["step"], column)
 
 
+def test_a_network_is_compiled_for_each_batch_size_on_its_own(monkeypatch):
+    """Compiled for any size, runs on a GPU have ended in a misaligned address."""
+    compile = torch.nn.Module.compile
+    eager = {"mode": None, "backend": "eager"}
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **options: compile(self, **{**options, **eager}))
+    torch.compiler.reset()
+    counters.clear()
+    model = DDPM(UNet(1, 8, (1,), (False,), 1, dropout=0.0), compile="default")
+    for size in (2, 3, 4, 3):
+        images = torch.zeros(size, 1, 8, 8)
+        model.losses(images, images, torch.ones(size, dtype=torch.int64))
+    assert counters["stats"]["unique_graphs"] == 3
+
+
 def test_the_benchmark_runs(tmp_path):
     out = tmp_path / "bench.json"
     command = [sys.executable, "tools/bench.py", "--quick", "--out", str(out)]
