@@ -1,5 +1,6 @@
 """On a GPU: the numbers of the CPU, no waiting, and the same exactness."""
 
+import json
 import os
 import signal
 import subprocess
@@ -120,3 +121,13 @@ def test_a_run_with_cuda_graphs_ends_and_goes_on(tmp_path):
     (only_run(tmp_path) / "checkpoints/step-00000006.ckpt").unlink()
     assert fit.main(command) == 0
     assert [row["step"] for row in read_table(only_run(tmp_path) / "evaluations.csv")] == ["0", "2", "4", "6"]
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs_where_it_says(tmp_path):
+    command = [sys.executable, "tools/bench.py", "--quick", "--device=cuda", "--out", str(tmp_path / "bench.json")]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    record = json.loads((tmp_path / "bench.json").read_text())
+    assert record["machine"]["device"] == torch.cuda.get_device_name()
+    assert any(each["title"].startswith("scheduled evaluation") for each in record["measurements"])

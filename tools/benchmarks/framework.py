@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import lightning.pytorch as pl
 import numpy as np
 import overhead as overhead_tool
 import torch
@@ -62,18 +63,41 @@ def evaluation(scale: Scale) -> list[Measurement]:
     else:
         name, arguments = "digits", _arguments(scale)
         size = Size(8 if scale.quick else 16, (1, 2), (False, True), 8, 1)
-    with overhead_tool.trained_in_scratch([*arguments, "--trainer.max_steps=1"]) as cli:
-        (callback,) = (each for each in cli.trainer.callbacks if isinstance(each, Evaluation))
-        if large:
-            callback.num_samples = 10_000
-        network = size.plain().to(scale.device).eval()
-        few = callback.num_samples // 10 if large else callback.num_samples
+    timed = TimedEvaluation(size, scale, name, num_samples=10_000 if large else None)
+    with overhead_tool.trained_in_scratch([*arguments, "--trainer.max_steps=1"], timed):
+        return [timed.measurement]
+
+
+class TimedEvaluation(pl.Callback):
+    """Times evaluations at the end of training, while the module is on its device.
+
+    Args:
+        size: The network and images of the run.
+        scale: How much is measured.
+        name: Of the data.
+        num_samples: In place of the run's own number; plain then draws a tenth of them.
+
+    Attributes:
+        measurement: What was found.
+    """
+
+    measurement: Measurement
+
+    def __init__(self, size: Size, scale: Scale, name: str, num_samples: int | None) -> None:
+        self.size, self.scale, self.name, self.num_samples = size, scale, name, num_samples
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        (callback,) = (each for each in trainer.callbacks if isinstance(each, Evaluation))  # type: ignore[attr-defined]
+        few = callback.num_samples if self.num_samples is None else self.num_samples // 10
+        callback.num_samples = self.num_samples or callback.num_samples
+        data, steps, device = trainer.datamodule, callback.sampling_steps, pl_module.device  # type: ignore[attr-defined]
+        network = self.size.plain().to(device).eval()
         works = {
-            PLAIN: Work(lambda: _plain(network, cli.datamodule, few, callback.sampling_steps, scale.device), few),
-            "diffmem": Work(lambda: callback.evaluate(cli.trainer, cli.model), callback.num_samples),
+            PLAIN: Work(lambda: _plain(network, data, few, steps, device), few),
+            "diffmem": Work(lambda: callback.evaluate(trainer, pl_module), callback.num_samples),
         }
-        title = f"scheduled evaluation, {name}, {callback.num_samples} samples, {callback.sampling_steps} DDIM steps"
-        return [Measurement(title, "sample", interleave(works, scale))]
+        title = f"scheduled evaluation, {self.name}, {callback.num_samples} samples, {steps} DDIM steps"
+        self.measurement = Measurement(title, "sample", interleave(works, self.scale))
 
 
 def _arguments(scale: Scale, *more: str, large: bool = False) -> list[str]:
