@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 import warnings
 from argparse import ArgumentError
@@ -10,6 +11,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from torch.optim import Optimizer
 
 from diffmem import callbacks, cluster, rng
 from diffmem.cli_errors import explain, user_error_behind
@@ -42,6 +44,7 @@ _LINKS = {
 }
 
 _TRAINER_DEFAULTS: dict[str, Any] = {
+    "devices": 1,  # networks this small gain more from a run on each GPU than from one on all
     "max_epochs": -1,
     "logger": False,
     "enable_checkpointing": False,
@@ -116,6 +119,15 @@ class CLI(LightningCLI):
         unreadable = "class_path" in str(cause)
         raise user_error_behind(cause) or (explain(cause, self._arguments, ()) if unreadable else cause)
 
+    @staticmethod
+    def configure_optimizers(
+        lightning_module: pl.LightningModule, optimizer: Optimizer, lr_scheduler: Any = None
+    ) -> Any:
+        """The rate changes with every update: the one epoch of a run never ends."""
+        if lr_scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": lr_scheduler, "interval": "step"}}
+
     def _set_seed(self) -> None:
         rng.seed_global(self.config["seed"], "weights")
 
@@ -142,6 +154,20 @@ class CLI(LightningCLI):
                 got=trainer["max_steps"],
                 expected="the number of optimizer updates, at least 1",
                 remedy="set --trainer.max_steps",
+            )
+        if trainer["max_time"] is not None:
+            raise ConfigError(
+                "trainer.max_time",
+                got=trainer["max_time"],
+                expected="nothing: a run ends at trainer.max_steps",
+                remedy="stop it with SIGTERM, or let SLURM; the same command goes on",
+            )
+        if re.match("64|transformer|.*16-true", str(trainer["precision"])):
+            raise ConfigError(
+                "trainer.precision",
+                got=trainer["precision"],
+                expected="32-true, bf16-mixed or 16-mixed: images and noise are float32",
+                remedy="set --trainer.precision",
             )
         if trainer["default_root_dir"] is not None:
             raise ConfigError(

@@ -46,10 +46,12 @@ def _fit(cli: CLI) -> int:
         if first_rank:
             _announce(folder, "finished before, nothing to do")
         return EXIT_DONE
+    if first_rank:
+        _announce(folder)
     with locked(folder) if first_rank else contextlib.nullcontext():
         checkpoint = newest_checkpoint(folder / "checkpoints")
         if first_rank:
-            _announce(folder, _beginning(folder, checkpoint))
+            print(_beginning(folder, checkpoint), flush=True)
             (folder / "checkpoints").mkdir(exist_ok=True)
             write_atomic(folder / "config.yaml", cli.parser.dump(cli.config, skip_none=False))
             write_state(RunState("starting", folder))

@@ -88,8 +88,8 @@ def _why_gone(run: RunState) -> str | None:
     """Why a run that says it is at work is not; None where it may be."""
     if run.state not in ("starting", "running"):
         return None
-    if run.host == socket.gethostname() and run.pid is not None and not _is_alive(run.pid):
-        return f"process {run.pid} is gone"
+    if run.host == socket.gethostname() and run.pid is not None:
+        return None if _is_alive(run.pid) else f"process {run.pid} is gone"
     age = time.time() - run.updated
     return f"no sign of life for {age / 60:.0f} minutes" if age > STALE_SECONDS else None
 

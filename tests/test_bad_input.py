@@ -24,6 +24,8 @@ def attempt(capsys, tmp_path, *overrides, config=SMALL):
         ("--optimizer.lr=fast", r"optimizer\.lr: got fast, expected float"),
         ("--wandb.mode=sometimes", r"wandb\.mode: got sometimes.*offline"),
         ("--optimizer=Adm", r"optimizer: got Adm.*Adam"),
+        ("--trainer.precision=bf16-true", r"trainer\.precision: got bf16-true.*bf16-mixed"),
+        ("--trainer.max_time=00:01:00:00", r"trainer\.max_time: got .*trainer\.max_steps"),
         ("--data.n=1", r"data\.n: got 1, expected at least 2"),
         ("--data.n=1500", r"lower --data\.n to at most 1285"),
         ("--data.index=200", r"n = 16, index = 200"),

@@ -13,7 +13,10 @@ from test_fit import assert_same_run, equal, weights
 
 from diffmem import fit
 from diffmem.callbacks.evaluation import evaluating
+from diffmem.data.subset import Batch
 from diffmem.files import read_table
+from diffmem.models import DDPM
+from diffmem.networks import UNet
 
 
 def run(run_root, *overrides):
@@ -149,13 +152,34 @@ def test_no_gradient_outlives_its_update_into_an_evaluation():
         assert all(each.grad is None for each in module.parameters())
 
 
+def test_a_schedule_of_the_rate_counts_updates(tmp_path):
+    schedule = ["--lr_scheduler=LinearLR", "--lr_scheduler.start_factor=0.2", "--lr_scheduler.total_iters=4"]
+    folder = run(tmp_path, *schedule, "--training_loss.every_n_steps=1")
+    rates = [float(row["lr"]) / 0.001 for row in read_table(folder / "metrics.csv")]
+    assert rates == pytest.approx([0.4, 0.6, 0.8, 1, 1, 1])
+
+
+def test_dropout_does_not_depend_on_the_number_of_ranks(monkeypatch):
+    model, images = DDPM(UNet(1, 8, (1,), (False,), 1, dropout=0.5)), torch.randn(8, 1, 8, 8)
+    whole = model.training_step(Batch(3, images, torch.arange(8)), 0)
+    halves = []
+    for rank in (0, 1):
+        monkeypatch.setattr("diffmem.ranks.rank_and_world", lambda rank=rank: (rank, 2))
+        monkeypatch.setattr("diffmem.networks.unet.rank_and_world", lambda rank=rank: (rank, 2))
+        half = slice(4 * rank, 4 * rank + 4)
+        halves.append(model.training_step(Batch(3, images[half], torch.arange(8)[half]), 0))
+    torch.testing.assert_close(sum(halves) / 2, whole)
+
+
 def test_two_processes_cannot_share_a_run(tmp_path, capsys, finished_run):
     from diffmem.run_folder import locked
 
     folder = tmp_path / "digits" / finished_run.name
     with locked(folder):
         assert fit.main([*SMALL, f"--run_root={tmp_path}"]) == 2
-    assert "a second process of this run" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "a second process of this run" in printed.err
+    assert f"run {folder}\n" in printed.out, "status finds the run that is refused"
 
 
 def test_wandb_offline_mirrors_the_rows(tmp_path):

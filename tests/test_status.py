@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -53,6 +54,8 @@ def test_a_run_whose_process_is_gone_has_died(tmp_path):
     assert state_of_run(tmp_path).state == "running"
     rewrite(tmp_path, updated=time.time() - 3600)
     assert state_of_run(tmp_path).reason == "no sign of life for 60 minutes"
+    rewrite(tmp_path, host=socket.gethostname(), pid=os.getpid())
+    assert state_of_run(tmp_path).state == "running", "alive, though silent: compiling, say"
     rewrite(tmp_path, state="done")
     assert state_of_run(tmp_path).state == "done"
 

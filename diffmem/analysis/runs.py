@@ -149,7 +149,8 @@ def read_run(folder: Path) -> Run:
 
     path = folder / TABLE
     try:
-        table = pd.read_csv(path)
+        # as text: hexadecimal digits such as 12e45678 look like numbers
+        table = pd.read_csv(path, dtype=dict.fromkeys(("study", "setting", "config_hash"), str))
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise DataError(
             str(path), got=" ".join(str(error).split()), expected="a CSV table", remedy="evaluate the run again"

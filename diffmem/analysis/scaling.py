@@ -166,17 +166,18 @@ def _extrapolate(n: Array, tau: Sequence[Estimate], n_new: float, confidence: fl
         raise DataError("predict", got=f"two runs at n = {n[0]:g}", expected="two values of n", remedy="add a run")
     share = math.log(n_new / n[0]) / math.log(n[1] / n[0])
     rng = np.random.default_rng(0)
-    # at a share above 1 the prediction falls with the first time and grows with the second
     lows = [np.log(np.maximum(rng.permutation(each.draws_low), np.finfo(float).tiny)) for each in tau]
     highs = [np.log(rng.permutation(each.draws_high)) for each in tau]
-    ends = [
-        (1 - share) * (first_high if share > 1 else first_low) + share * second
-        for first_low, first_high, second in ((lows[0], highs[0], lows[1]), (highs[0], lows[0], highs[1]))
-    ]
+    # beyond the two n one of the weights is negative: there the prediction falls with that time
+    weights = (1 - share, share)
+    parts = [(w, low, high) for w, low, high in zip(weights, lows, highs, strict=True) if w != 0]
+    lowest = sum(w * (low if w > 0 else high) for w, low, high in parts)
+    highest = sum(w * (high if w > 0 else low) for w, low, high in parts)
     tail = (1 - confidence) / 2
-    value = math.exp((1 - share) * math.log(tau[0].value) + share * math.log(tau[1].value))
-    low, high = np.quantile(ends[0], tail), np.quantile(ends[1], 1 - tail)
-    return Prediction(value, min(value, math.exp(low)), max(value, math.exp(high)))
+    value = math.exp(sum(w * math.log(each.value) for w, each in zip(weights, tau, strict=True)))
+    # no interpolation between draws: some are infinite, of times that were not reached
+    low, high = (np.exp(np.quantile(e, q, method="inverted_cdf")) for e, q in ((lowest, tail), (highest, 1 - tail)))
+    return Prediction(value, min(value, float(low)), max(value, float(high)))
 
 
 def _points(

@@ -50,9 +50,10 @@ class TrainingLoss(UpdateCallback):
         if trainer.is_global_zero:
             path = metrics_path(trainer)
             kept = [row for row in read_table(path) if int(row["step"]) <= trainer.global_step]
-            path.unlink(missing_ok=True)
             if kept:
                 write_table(path, kept)
+            else:
+                path.unlink(missing_ok=True)
         self._clock, self._evaluated = time.perf_counter(), seconds_evaluating(trainer)
 
     def on_train_batch_end(

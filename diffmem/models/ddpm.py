@@ -58,8 +58,7 @@ class DDPM(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch, its times uniform on {1, …, T−1}.
 
-        Times and noise of batch k are drawn for the global batch; each rank takes its rows. Dropout masks are drawn
-        rank by rank: with dropout, runs on different numbers of ranks are different draws.
+        Times, noise and dropout masks of batch k are drawn for the global batch; each rank takes its rows.
         """
         number, images, _ = batch
         rank, world_size = ranks.rank_and_world()
@@ -67,7 +66,7 @@ class DDPM(pl.LightningModule):
         size = len(images) * world_size
         index = torch.randint(1, self.schedule.num_steps, (size,), generator=rng.stream(self.seed, "time", number))
         noise = rng.normal(self.seed, "noise", number, (size, *images.shape[1:]))
-        rng.seed_global(self.seed, f"dropout/{rank}" if rank else "dropout", number)
+        rng.seed_global(self.seed, "dropout", number)
         noise, index = (send(values[mine], images.device) for values in (noise, index))
         return self.losses(images, noise, index).mean()
 

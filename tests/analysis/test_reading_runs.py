@@ -23,6 +23,12 @@ def test_runs_are_found_at_and_below_a_folder_and_once(tmp_path):
     assert runs[0].identity["optimizer"] == "Adam"
 
 
+def test_hashes_are_no_numbers(tmp_path):
+    for n, setting in ((64, "12e45678"), (128, "01234567")):
+        write_run(tmp_path, evaluations(n, 0, steps=STEPS, setting=setting))
+    assert {run.identity["setting"] for run in read_runs([tmp_path])} == {"12e45678", "01234567"}
+
+
 def test_identity_columns_are_enough(tmp_path):
     table = evaluations(64, 0, steps=STEPS)
     write_run(tmp_path, table[["step", "f_mem", "frechet_pixels", "n", "optimizer", "seed"]])

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.scaling import fit_exponent, predict
 from diffmem.analysis.timescales import tau_mem
 from diffmem.errors import DataError
@@ -93,6 +94,20 @@ def test_estimates_bring_their_own_censoring():
     law = fit_exponent([64, 128, 256, 1e6], taus)
     assert (law.num_points, law.num_censored) == (3, 1)
     assert law.low > 0.5
+
+
+@pytest.mark.parametrize("n_new", [16, 96, 1024])
+def test_a_prediction_from_two_runs_is_the_same_in_either_order_and_open_where_a_time_is(n_new):
+    def estimate(value, high):
+        draws = value * np.linspace(0.9, 1.1, 1001)
+        return Estimate(value, 0.9 * value, high, False, 1e4, draws, np.where(draws > 1.05 * value, high, draws))
+
+    first, second = estimate(237.0, math.inf), estimate(1540.0, 1.1 * 1540)
+    there, back = predict([64, 128], [first, second], n_new), predict([128, 64], [second, first], n_new)
+    assert (there.value, there.low, there.high) == pytest.approx((back.value, back.low, back.high), rel=0.1)
+    assert there.low <= there.value <= there.high
+    falls_with_the_first = n_new > 128
+    assert (there.low == 0, there.high == math.inf) == (falls_with_the_first, not falls_with_the_first)
 
 
 def test_predict_is_the_prediction_of_the_fit():
