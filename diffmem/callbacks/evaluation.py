@@ -141,12 +141,18 @@ class Evaluation(UpdateCallback):
         self._schedule = scheduled_steps(self.steps, trainer.max_steps)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Step 0, or the step of a checkpoint whose evaluation was cut off."""
+        """Step 0, in a new table; or the step of a checkpoint whose evaluation was cut off."""
         super().on_train_start(trainer, pl_module)
         self.seconds, self._start, self._latest = 0.0, time.perf_counter(), 0.0
-        written = {int(row["step"]) for row in read_table(table_path(trainer))}
-        if trainer.global_step in self._schedule and trainer.global_step not in written:
+        step = trainer.global_step
+        if step == 0 and trainer.is_global_zero:
+            table_path(trainer).unlink(missing_ok=True)
+        if step == 0 or (step in self._schedule and not self._is_written(trainer)):
             self.evaluate(trainer, pl_module)
+
+    @staticmethod
+    def _is_written(trainer: pl.Trainer) -> bool:
+        return any(int(row["step"]) == trainer.global_step for row in read_table(table_path(trainer)))
 
     def on_update(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         step = trainer.global_step
