@@ -218,3 +218,25 @@ def test_what_is_done_is_left_alone_until_its_config_changes(tmp_path, stand_in)
     rewrite(folder, updated=time.time() - 60)
     assert run([task], tmp_path, jobs=1)[0] == 0
     assert (tmp_path / "events").exists()
+
+
+def test_runs_spread_over_the_gpus(tmp_path, monkeypatch):
+    grid = tmp_path / "g.txt"
+    grid.write_text("--seed=0\n--seed=1\n--seed=2 --trainer.devices=2\n--seed=3\n")
+    code = "import os, time; print('sees', os.environ['CUDA_VISIBLE_DEVICES'], flush=True); time.sleep(1)"
+    monkeypatch.setattr(Task, "command", property(lambda _: [sys.executable, "-c", code]))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    tasks = read_grid(grid)
+    assert run(tasks, tmp_path, jobs=4)[0] == 0
+    logs = [task.log(tmp_path / "logs").read_text() for task in tasks]
+    assert ["sees 2\n" in logs[0], "sees 5\n" in logs[1], "sees 2,5\n" in logs[2], "sees 2\n" in logs[3]] == [True] * 4
+
+
+def test_gpus_are_those_that_nvidia_smi_lists(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run_grid.visible_gpus() == []
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: x)'\necho '  MIG 1g'\necho 'GPU 1: B (UUID: y)'\n")
+    program.chmod(0o755)
+    assert run_grid.visible_gpus() == ["0", "1"]

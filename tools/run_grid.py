@@ -1,11 +1,13 @@
 """Run a grid on this machine, several runs at a time: python tools/run_grid.py GRID --jobs 2
 
-Every run gets an equal share of the cores. The same command again leaves finished runs alone and resumes the others.
+Every run gets an equal share of the cores, and the GPU that the fewest of them use (all GPUs where its line sets
+--trainer.devices). The same command again leaves finished runs alone and resumes the others.
 Output goes to logs/GRID/TASK.log. Exit code 1 if a run failed (their tasks are named), 130 after Ctrl-C.
 """
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +35,7 @@ class Child:
     task: Task
     process: subprocess.Popen[bytes]
     started: float
+    gpu: str | None
 
 
 class GridRunner:
@@ -51,6 +54,7 @@ class GridRunner:
         self.exit_codes: dict[int, int] = {}
         self._running: list[Child] = []
         self._stopping = False
+        self._gpus = visible_gpus()
         self._environment = {**os.environ, "OMP_NUM_THREADS": str(max(1, _num_cores() // jobs))}
 
     def run(self) -> int:
@@ -96,7 +100,7 @@ class GridRunner:
         return self.tasks[0].log(self.logs).parent
 
     def _start(self, task: Task) -> None:
-        log = task.log(self.logs)
+        log, gpu = task.log(self.logs), self._gpu_of(task)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -104,11 +108,18 @@ class GridRunner:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=self._environment | ({"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {}),
                 start_new_session=True,  # a terminal's Ctrl-C reaches this process alone, which stops them in order
             )
-        self._running.append(Child(task, process, time.monotonic()))
+        self._running.append(Child(task, process, time.monotonic(), gpu))
         self._print(task, f"started: {task.text}")
+
+    def _gpu_of(self, task: Task) -> str | None:
+        """The GPU with the fewest runs; None, which leaves all of them, where there is none or the run may use more."""
+        if not self._gpus or "--trainer.devices" in task.text:
+            return None
+        taken = [child.gpu for child in self._running]
+        return min(self._gpus, key=taken.count)
 
     def _finish(self, child: Child) -> None:
         self._running.remove(child)
@@ -148,6 +159,17 @@ class GridRunner:
 
 def _num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def visible_gpus() -> list[str]:
+    """Those that CUDA_VISIBLE_DEVICES names, or else all that nvidia-smi lists."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [each for each in named.split(",") if each]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout.splitlines()
+    return [str(number) for number in range(sum(line.startswith("GPU ") for line in listed))]
 
 
 def main(arguments: list[str] | None = None) -> int:
