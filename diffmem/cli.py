@@ -54,6 +54,13 @@ _TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
+#: Options of the trainer that a run cannot have: why, and what to do instead.
+_NOT_TO_SET = {
+    "default_root_dir": ("the run's folder is computed", "set --run_root"),
+    "max_time": ("a run ends at trainer.max_steps", "stop it with SIGTERM, or let SLURM; the same command goes on"),
+}
+
+
 class CLI(LightningCLI):
     """Parses the command line and makes ``model``, ``datamodule`` and ``trainer``.
 
@@ -155,26 +162,15 @@ class CLI(LightningCLI):
                 expected="the number of optimizer updates, at least 1",
                 remedy="set --trainer.max_steps",
             )
-        if trainer["max_time"] is not None:
-            raise ConfigError(
-                "trainer.max_time",
-                got=trainer["max_time"],
-                expected="nothing: a run ends at trainer.max_steps",
-                remedy="stop it with SIGTERM, or let SLURM; the same command goes on",
-            )
+        for key, (reason, remedy) in _NOT_TO_SET.items():
+            if trainer[key] is not None:
+                raise ConfigError(f"trainer.{key}", got=trainer[key], expected=f"nothing: {reason}", remedy=remedy)
         if re.match("64|transformer|.*16-true", str(trainer["precision"])):
             raise ConfigError(
                 "trainer.precision",
                 got=trainer["precision"],
                 expected="32-true, bf16-mixed or 16-mixed: images and noise are float32",
                 remedy="set --trainer.precision",
-            )
-        if trainer["default_root_dir"] is not None:
-            raise ConfigError(
-                "trainer.default_root_dir",
-                got=trainer["default_root_dir"],
-                expected="nothing: the run's folder is computed",
-                remedy="set --run_root",
             )
         if optimizer is None or "lr" not in optimizer.get("init_args", {}):
             raise ConfigError(

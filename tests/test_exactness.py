@@ -12,7 +12,9 @@ from conftest import SMALL, only_run
 from test_fit import assert_same_run, equal, weights
 
 from diffmem import fit
+from diffmem.callbacks import training_loss
 from diffmem.callbacks.evaluation import evaluating
+from diffmem.cli import CLI
 from diffmem.data.subset import Batch
 from diffmem.files import read_table
 from diffmem.models import DDPM
@@ -150,6 +152,20 @@ def test_no_gradient_outlives_its_update_into_an_evaluation():
     plugin = SimpleNamespace(forward_context=nullcontext)
     with evaluating(SimpleNamespace(strategy=SimpleNamespace(precision_plugin=plugin)), module):
         assert all(each.grad is None for each in module.parameters())
+
+
+def test_losses_of_a_resumed_run_are_replaced_in_one_step(tmp_path, monkeypatch):
+    path, written = tmp_path / "metrics.csv", []
+    path.write_text("step,loss\n2,0.5\n4,0.4\n")
+    trainer = SimpleNamespace(default_root_dir=tmp_path, global_step=2, is_global_zero=True, callbacks=[])
+    monkeypatch.setattr(training_loss, "write_table", lambda path, rows: written.append((path.exists(), rows)))
+    training_loss.TrainingLoss().on_train_start(trainer, SimpleNamespace(device=torch.device("cpu")))
+    assert written == [(True, [{"step": "2", "loss": "0.5"}])]
+
+
+def test_a_run_takes_one_device_unless_it_is_told(tmp_path):
+    arguments = [each for each in SMALL if "accelerator" not in each]
+    assert CLI([*arguments, f"--run_root={tmp_path}"]).config["trainer"]["devices"] == 1
 
 
 def test_a_schedule_of_the_rate_counts_updates(tmp_path):

@@ -73,11 +73,11 @@ def curves(comparison: Comparison) -> "Figure":
         quality.axhline(comparison.quality_level, color=REFERENCE, lw=0.8, ls=":")
         quality.annotate(
             f"q = {plain(comparison.quality_level)}",
-            (0.99, comparison.quality_level),
+            (1, comparison.quality_level),
             xycoords=("axes fraction", "data"),
-            xytext=(0, 2),
+            xytext=(2, 0),
             textcoords="offset points",
-            ha="right",
+            va="center",
             color=REFERENCE,
             fontsize=7,
         )
