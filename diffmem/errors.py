@@ -1,4 +1,6 @@
-"""Errors a user can mend: one line that says what, got, expected, and where to change it."""
+"""Errors a user can fix: one line that says what, got, expected, and where to change it."""
+
+from collections.abc import Iterable
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -28,6 +30,28 @@ class ConfigError(UserError):
     """A value in the config or on the command line cannot be used (exit code 2)."""
 
     exit_code = EXIT_CONFIG
+
+
+def require_at_least(least: int, group: str, **values: int | None) -> None:
+    """Refuse a value of the config key ``group.name`` that is below ``least``; None is not a value.
+
+    Raises:
+        ConfigError: The first such key.
+    """
+    for name, value in values.items():
+        if value is not None and value < least:
+            key = f"{group}.{name}"
+            raise ConfigError(key, got=value, expected=f"at least {least}", remedy=f"set --{key}")
+
+
+def require_one_of(choices: Iterable[object], key: str, value: object) -> None:
+    """Refuse a value of the config key ``key`` that is not among ``choices``.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if value not in (known := list(choices)):
+        raise ConfigError(key, got=repr(value), expected=f"one of {', '.join(map(str, known))}", remedy=f"set --{key}")
 
 
 class DataError(UserError):

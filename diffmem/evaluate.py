@@ -10,7 +10,6 @@ Exit codes: 0 done, 1 broken weights, 2 bad config, 3 bad data.
 import argparse
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -80,6 +79,7 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
     cli = CLI(["--config", str(config), *overrides, *_ON_ONE_DEVICE])
     trainer, model, data = cli.trainer, cli.model, cli.datamodule
     evaluation: Evaluation = cli.config_init["evaluation"]
+    trainer.callbacks = [each for each in trainer.callbacks if _only_measures(each)]
     data.check()
     check_same_images(run, data)
     evaluation.check(trainer, model, data)
@@ -87,12 +87,10 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
     _check_table(table, cli.identity.config_hash)
     table.parent.mkdir(parents=True, exist_ok=True)
     data.setup()
-    trainer.callbacks = [each for each in trainer.callbacks if _only_measures(each)]
     model.to(trainer.strategy.root_device)
     for path in paths:
         state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state["state_dict"])
-        _restore_measurements(trainer.callbacks, state["callbacks"])
         row = evaluation.measure(trainer, model, data, state["global_step"], run)
         put_row(table, row)
         print(f"step {row['step']}" + (f": f_mem {row['f_mem']:.1%}" if "f_mem" in row else ""), flush=True)
@@ -180,13 +178,6 @@ def _only_measures(callback: pl.Callback) -> bool:
     """Whether ``callback`` adds columns and writes nothing into the run's folder."""
     measures = isinstance(callback, EvaluationCallback) and type(callback).measure is not EvaluationCallback.measure
     return measures and not isinstance(callback, SampleGrid)
-
-
-def _restore_measurements(callbacks: list[pl.Callback], states: Mapping[str, Any]) -> None:
-    """What a measurement carries from step to step, such as averaged weights."""
-    for callback in callbacks:
-        if callback.state_key in states:
-            callback.load_state_dict(states[callback.state_key])
 
 
 if __name__ == "__main__":

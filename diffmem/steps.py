@@ -18,7 +18,7 @@ PAPER_STEPS = (
 _FORMS = "'log:PER_DECADE', 'log:PER_DECADE:FIRST', 'every:STEPS', 'paper' or a list of steps"
 
 
-def scheduled_steps(spec: str | Sequence[int], max_steps: int, key: str = "evaluation.steps") -> tuple[int, ...]:
+def scheduled_steps(spec: str | Sequence[int], max_steps: int) -> tuple[int, ...]:
     """Ascending steps in [0, max_steps], always with both ends.
 
     Args:
@@ -26,7 +26,6 @@ def scheduled_steps(spec: str | Sequence[int], max_steps: int, key: str = "evalu
             not depend on ``max_steps``, so runs of different lengths share their steps. ``"every:500"``,
             ``"paper"`` (:data:`PAPER_STEPS`), or the steps themselves.
         max_steps: Number of optimizer updates of the run.
-        key: Name of the config key, for the error.
 
     Raises:
         ConfigError: ``spec`` has none of these forms.
@@ -38,6 +37,7 @@ def scheduled_steps(spec: str | Sequence[int], max_steps: int, key: str = "evalu
     else:
         steps = None
     if steps is None:
+        key = "evaluation.steps"
         raise ConfigError(key, got=repr(spec), expected=_FORMS, remedy=f"set --{key}, e.g. --{key}=log:10:100")
     return tuple(sorted({0, max_steps, *(step for step in steps if step <= max_steps)}))
 

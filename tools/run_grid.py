@@ -1,7 +1,7 @@
 """Run a grid on this machine, several runs at a time: python tools/run_grid.py GRID --jobs 2
 
-Every run gets an equal share of the cores, and the GPU that the fewest of them use (all GPUs where its line sets
---trainer.devices). The same command again leaves finished runs alone and resumes the others.
+Every run gets an equal share of the cores, and the GPU that the fewest of them use (all GPUs where its line
+asks for more with --trainer.devices). The same command again leaves finished runs alone and resumes the others.
 Output goes to logs/GRID/TASK.log. Exit code 1 if a run failed (their tasks are named), 130 after Ctrl-C.
 """
 
@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.live import Live
 
 from diffmem.errors import EXIT_DONE, EXIT_FAILED, EXIT_REQUEUE, UserError
-from diffmem.grid import EXIT, LOGS, Task, read_grid
+from diffmem.grid import EXIT, LOGS, Task, options, read_grid
 from diffmem.run_state import RunState, state_of_task
 from diffmem.status import describe, table
 
@@ -115,8 +115,9 @@ class GridRunner:
         self._print(task, f"started: {task.text}")
 
     def _gpu_of(self, task: Task) -> str | None:
-        """The GPU with the fewest runs; None, which leaves all of them, where there is none or the run may use more."""
-        if not self._gpus or "--trainer.devices" in task.text:
+        """The GPU with the fewest runs; None, which leaves all of them, where there is none or the run uses more."""
+        devices = dict(options(task.arguments)).get("trainer.devices", "1")
+        if not self._gpus or devices != "1":
             return None
         taken = [child.gpu for child in self._running]
         return min(self._gpus, key=taken.count)

@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 
 from diffmem import ranks
 from diffmem.callbacks.updates import UpdateCallback
-from diffmem.errors import CheckpointError, ConfigError, DivergenceError
+from diffmem.errors import CheckpointError, DivergenceError, require_at_least
 from diffmem.files import is_whole, partial_path, publish
 
 LAST = "last.ckpt"
@@ -28,17 +28,8 @@ class Checkpoint(UpdateCallback):
     """
 
     def __init__(self, every_n_steps: int = 1000, keep: int | None = None) -> None:
-        if every_n_steps < 1:
-            raise ConfigError(
-                "checkpoint.every_n_steps",
-                got=every_n_steps,
-                expected="at least 1",
-                remedy="set --checkpoint.every_n_steps",
-            )
-        if keep is not None and keep < 2:
-            raise ConfigError(
-                "checkpoint.keep", got=keep, expected="at least 2, or null for all", remedy="set --checkpoint.keep"
-            )
+        require_at_least(1, "checkpoint", every_n_steps=every_n_steps)
+        require_at_least(2, "checkpoint", keep=keep)
         self.every_n_steps, self.keep = every_n_steps, keep
 
     def on_update(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -13,7 +13,8 @@ from diffmem.analysis.timescales import tau_mem
 from diffmem.analysis.window import PLATEAU_FACTOR, Rule, Window, check_rule, generalization_window
 from diffmem.callbacks.checkpoint import save_checkpoint
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback, table_path
-from diffmem.errors import ConfigError
+from diffmem.data.subset import SubsetData
+from diffmem.errors import ConfigError, require_one_of
 from diffmem.files import read_table, write_atomic
 
 CHECKPOINT, REPORT = "generalization.ckpt", "generalization.json"
@@ -29,13 +30,15 @@ class EarlyStopping(EvaluationCallback):
     Args:
         mode: ``"off"``; ``"mark"``: keep the checkpoint and train on; ``"stop"``: end training at the onset.
         rule: ``"f_mem"`` or ``"loss_split"``, which needs no samples.
-        level: Where the rule sees the onset; None for its default.
+        level: Threshold at which the rule declares the onset; None for its default.
         quality_level: Largest FID or Fréchet distance that counts as good, as the level of τ_gen; None for no bound.
         plateau_factor: Largest ratio to the best quality that counts as equally good.
         previous: Finished runs of the same setting at other n; from two on, τ_mem of this run is predicted.
 
     Raises:
-        ConfigError: An unknown rule, a level that is not positive, a factor below 1, or a single previous run.
+        ConfigError: An unknown mode or rule, a level that is not positive, a factor below 1, or a single previous run;
+            before training: the rule f_mem for a model that cannot sample.
+        DataError: Before training: previous runs that cannot be read or predict nothing.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class EarlyStopping(EvaluationCallback):
         plateau_factor: float = PLATEAU_FACTOR,
         previous: list[str] | None = None,
     ) -> None:
+        require_one_of(("off", "mark", "stop"), "early_stopping.mode", mode)
         check_rule(rule, level, plateau_factor)
         if previous is not None and len(previous) < 2:
             raise ConfigError(
@@ -59,10 +63,24 @@ class EarlyStopping(EvaluationCallback):
         self.window: Window | None = None
         self._rows: list[Columns] = []
 
+    def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
+        if self.mode == "off":
+            return
+        if self.rule == "f_mem" and num_samples == 0:
+            raise ConfigError(
+                "early_stopping.rule",
+                got="f_mem for a model that cannot sample",
+                expected="a rule without samples",
+                remedy="set --early_stopping.rule=loss_split",
+            )
+        if self.previous:
+            predict_from(self.previous, data.n)
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.mode == "off":
             return
-        self._rows = [row for row in read_table(table_path(trainer)) if int(row["step"]) <= trainer.global_step]
+        rows = read_table(table_path(trainer)) if trainer.global_step else []  # step 0 begins a new table
+        self._rows = [row for row in rows if int(row["step"]) <= trainer.global_step]
         if self.previous:
             self.prediction = predict_from(self.previous, len(trainer.datamodule.train_images))  # type: ignore[attr-defined]
             self._say(trainer, f"memorization is predicted at step {self.prediction}, from {len(self.previous)} runs")

@@ -15,7 +15,7 @@ from diffmem import ranks, rng
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.data.subset import SubsetData
 from diffmem.diffusion.sampling import check_sampling_steps
-from diffmem.errors import ConfigError, DivergenceError
+from diffmem.errors import ConfigError, DivergenceError, require_at_least
 from diffmem.files import put_row, read_table
 from diffmem.steps import scheduled_steps
 
@@ -116,12 +116,7 @@ class Evaluation(UpdateCallback):
         seed: int = 0,
         budget: float | None = None,
     ) -> None:
-        counts = {"num_samples": num_samples, "sampling_steps": sampling_steps, "batch_size": batch_size}
-        for name, count in counts.items():
-            if count < 1:
-                raise ConfigError(
-                    f"evaluation.{name}", got=count, expected="at least 1", remedy=f"set --evaluation.{name}"
-                )
+        require_at_least(1, "evaluation", num_samples=num_samples, sampling_steps=sampling_steps, batch_size=batch_size)
         if budget is not None and not 0 < budget < 1:
             raise ConfigError(
                 "evaluation.budget",

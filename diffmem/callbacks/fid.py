@@ -1,6 +1,5 @@
 """FID and KID: quality of the samples in the features of the Inception network."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from torch import Tensor
 from diffmem import ranks
 from diffmem.callbacks.cache import cached, short_hash
 from diffmem.callbacks.evaluation import Columns, Evaluation, EvaluationCallback, Snapshot
+from diffmem.callbacks.provenance import update_record
 from diffmem.data.images import ImageData
-from diffmem.errors import ConfigError
-from diffmem.files import write_atomic
+from diffmem.errors import ConfigError, require_at_least
 from diffmem.metrics.features import InceptionFeatures
 from diffmem.metrics.frechet import Reference, feature_moments
 from diffmem.metrics.kernel import kernel_distance
@@ -55,13 +54,8 @@ class FID(EvaluationCallback):
         kid_subset_size: int | None = None,
         cache: str | None = None,
     ) -> None:
-        for name, count, least in (
-            ("batch_size", batch_size, 1),
-            ("kid_subsets", kid_subsets, 1),
-            ("kid_subset_size", kid_subset_size, 2),
-        ):
-            if count is not None and count < least:
-                raise ConfigError(f"fid.{name}", got=count, expected=f"at least {least}", remedy=f"set --fid.{name}")
+        require_at_least(1, "fid", batch_size=batch_size, kid_subsets=kid_subsets)
+        require_at_least(2, "fid", kid_subset_size=kid_subset_size)
         self.inception = None if weights is None else InceptionFeatures(weights)
         self.references, self.batch_size = references, batch_size
         self.kid_subsets, self.kid_subset_size, self.cache = kid_subsets, kid_subset_size, cache
@@ -99,10 +93,8 @@ class FID(EvaluationCallback):
         if self.inception is None or not trainer.is_global_zero:
             return
         (evaluation,) = (each for each in trainer.callbacks if isinstance(each, Evaluation))
-        path = Path(trainer.default_root_dir) / "provenance.json"
-        record = json.loads(path.read_text()) if path.exists() else {}
-        record["fid"] = self.protocol(trainer.datamodule, evaluation.num_samples)  # type: ignore[attr-defined]
-        write_atomic(path, json.dumps(record, indent=2) + "\n")
+        protocol = self.protocol(trainer.datamodule, evaluation.num_samples)  # type: ignore[attr-defined]
+        update_record(Path(trainer.default_root_dir), fid=protocol)
 
     def protocol(self, data: ImageData, num_samples: int) -> dict[str, Any]:
         """Everything that ``fid`` and ``kid`` depend on beside the samples; ``id`` is the column ``protocol``."""
@@ -125,7 +117,7 @@ class FID(EvaluationCallback):
             self._references = [self._reference(snapshot, data.reference_rows(each)) for each in self._numbers(data)]
             self._train = self._training_distance(snapshot)
         size = self._subset_size(data, snapshot.num_samples)
-        kid = [kernel_distance(features, others, 0, self.kid_subsets, size).mean for _, others in self._references]
+        kid = [kernel_distance(features, others, 0, self.kid_subsets, size) for _, others in self._references]
         return {
             **_mean_and_std("fid", self._distances(features)),
             "fid_train": self._train,

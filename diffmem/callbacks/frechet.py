@@ -6,8 +6,7 @@ import lightning.pytorch as pl
 
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
 from diffmem.data.subset import SubsetData
-from diffmem.errors import ConfigError
-from diffmem.metrics.features import PixelFeatures
+from diffmem.errors import ConfigError, require_one_of
 from diffmem.metrics.frechet import FrechetDistance, Reference, frechet_distance
 
 _MIN_SAMPLES_FOR_ERROR = 20
@@ -25,11 +24,15 @@ class Frechet(EvaluationCallback):
 
     Args:
         features: None switches the distance off, for images whose covariance is too large.
+
+    Raises:
+        ConfigError: Another name; before training: images of more than 4096 values.
     """
 
     needs_samples = True
 
     def __init__(self, features: Literal["pixels"] | None = "pixels") -> None:
+        require_one_of(("pixels", None), "frechet.features", features)
         self.features = features
         self._reference: Reference | None = None
         self._train: float | None = None
@@ -48,18 +51,17 @@ class Frechet(EvaluationCallback):
         if self.features is None:
             return {}
         data = snapshot.data
-        features = PixelFeatures(tuple(snapshot.samples.shape[1:]))
         if self._reference is None:
-            self._reference = Reference.from_features(features(data.to_unit(data.test_images))).to(snapshot.device)
-            train = Reference.from_features(features(data.to_unit(data.train_images))).to(snapshot.device)
+            self._reference = Reference.from_features(data.to_unit(data.test_images).flatten(1)).to(snapshot.device)
+            train = Reference.from_features(data.to_unit(data.train_images).flatten(1)).to(snapshot.device)
             self._train = frechet_distance(
                 train.mean, train.covariance, self._reference.mean, self._reference.covariance
             )
         num_groups = 10 if snapshot.num_samples >= _MIN_SAMPLES_FOR_ERROR else 1
         metric = FrechetDistance(self._reference, snapshot.num_samples, num_groups).to(snapshot.device)
-        metric.update(features(data.to_unit(snapshot.samples)), snapshot.rows)
+        metric.update(data.to_unit(snapshot.samples).flatten(1), snapshot.rows)
         return {
-            features.metric_name: metric.compute().item(),
-            f"{features.metric_name}_std": metric.standard_error().item() if num_groups > 1 else None,
-            f"{features.metric_name}_train": self._train,
+            "frechet_pixels": metric.compute().item(),
+            "frechet_pixels_std": metric.standard_error().item() if num_groups > 1 else None,
+            "frechet_pixels_train": self._train,
         }

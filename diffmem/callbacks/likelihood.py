@@ -6,7 +6,7 @@ import torch
 from diffmem import ranks
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
 from diffmem.data.subset import SubsetData
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, require_at_least
 from diffmem.metrics.likelihood import check_num_steps, kl_divergence
 
 
@@ -26,11 +26,8 @@ class Likelihood(EvaluationCallback):
     """
 
     def __init__(self, num_points: int = 0, num_steps: int = 100, batch_size: int = 1024) -> None:
-        for name, count, least in (("num_points", num_points, 0), ("batch_size", batch_size, 1)):
-            if count < least:
-                raise ConfigError(
-                    f"likelihood.{name}", got=count, expected=f"at least {least}", remedy=f"set --likelihood.{name}"
-                )
+        require_at_least(0, "likelihood", num_points=num_points)
+        require_at_least(1, "likelihood", batch_size=batch_size)
         self.num_points, self.num_steps, self.batch_size = num_points, num_steps, batch_size
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:

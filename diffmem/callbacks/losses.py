@@ -9,7 +9,7 @@ from torch import Tensor
 from diffmem import ranks, rng
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
 from diffmem.data.subset import SubsetData
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, require_at_least
 
 
 class Losses(EvaluationCallback):
@@ -26,26 +26,33 @@ class Losses(EvaluationCallback):
         seed: Seed of the noise.
 
     Raises:
-        ConfigError: A count below 1; before training: ``t`` not a time of the model, or data of a shape it cannot take.
+        ConfigError: A count below 1; before training: ``t`` not a time of the model, fewer steps in its network,
+            or data of a shape it cannot take.
     """
 
     def __init__(self, t: float = 0.01, num_draws: int = 5, batch_size: int = 512, seed: int = 0) -> None:
-        for name, count in {"num_draws": num_draws, "batch_size": batch_size}.items():
-            if count < 1:
-                raise ConfigError(f"losses.{name}", got=count, expected="at least 1", remedy=f"set --losses.{name}")
+        require_at_least(1, "losses", num_draws=num_draws, batch_size=batch_size)
         self.t, self.num_draws, self.batch_size, self.seed = t, num_draws, batch_size, seed
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
-        index = torch.tensor([model.schedule.index_of(self.t)])
-        image = data.unit_images(range(1))
+        last = model.schedule.num_steps - 1
+        index = torch.tensor([model.schedule.index_of(self.t, "losses.t"), last])
+        images = data.unit_images(range(2))
         try:
-            # a compiled network would be compiled for this one image on the CPU
+            # a compiled network would be compiled for these two images on the CPU
             with torch.random.fork_rng(devices=[]), torch.no_grad(), torch.compiler.set_stance("force_eager"):
-                model.losses(image, image, index)
+                model.losses(images, images, index)
+        except IndexError as error:
+            raise ConfigError(
+                "model.num_steps",
+                got=f"{last + 1}, more than the network knows",
+                expected="as many diffusion steps as the network has",
+                remedy="set --model.num_steps and --model.network.num_steps alike",
+            ) from error
         except RuntimeError as error:
             raise ConfigError(
                 "model",
-                got=f"data of shape {tuple(image.shape[1:])}, at which it fails ({str(error).splitlines()[0]})",
+                got=f"data of shape {tuple(images.shape[1:])}, at which it fails ({str(error).splitlines()[0]})",
                 expected="a network for this shape",
                 remedy="set e.g. --model.network.in_channels, or other data",
             ) from error

@@ -9,7 +9,7 @@ from rich.table import Column
 
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback, seconds_evaluating
 from diffmem.callbacks.updates import UpdateCallback
-from diffmem.errors import ConfigError
+from diffmem.errors import require_at_least
 
 
 class ProgressReport(UpdateCallback, EvaluationCallback):
@@ -23,19 +23,12 @@ class ProgressReport(UpdateCallback, EvaluationCallback):
     """
 
     def __init__(self, every_n_steps: int = 200) -> None:
-        if every_n_steps < 1:
-            raise ConfigError(
-                "progress.every_n_steps",
-                got=every_n_steps,
-                expected="at least 1",
-                remedy="set --progress.every_n_steps",
-            )
+        require_at_least(1, "progress", every_n_steps=every_n_steps)
         self.every_n_steps = every_n_steps
         self._console = Console(highlight=False)
         self._bar: Progress | None = None
         self._evaluation = ""
         self._start = (0, 0.0)
-        self._loss = ""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)

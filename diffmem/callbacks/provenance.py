@@ -20,7 +20,7 @@ _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "numpy", "scik
 
 
 class Provenance(pl.Callback):
-    """Writes ``provenance.json`` at the first start of a run and adds a line to its ``starts`` at every later one.
+    """Writes ``provenance.json``: data, number of parameters, and an entry in ``starts`` for every start of the run.
 
     Raises:
         DataError: The run was begun with other images.
@@ -32,12 +32,25 @@ class Provenance(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        path = Path(trainer.default_root_dir) / "provenance.json"
-        record = json.loads(path.read_text()) if path.exists() else {"starts": []}
-        record["num_parameters"] = sum(parameter.numel() for parameter in pl_module.parameters())
-        record["data"] = trainer.datamodule.fingerprint()  # type: ignore[attr-defined]
-        record["starts"].append({"step": trainer.global_step, **environment(trainer)})
-        write_atomic(path, json.dumps(record, indent=2) + "\n")
+        folder = Path(trainer.default_root_dir)
+        update_record(
+            folder,
+            starts=[*read_record(folder).get("starts", []), {"step": trainer.global_step, **environment(trainer)}],
+            num_parameters=sum(parameter.numel() for parameter in pl_module.parameters()),
+            data=trainer.datamodule.fingerprint(),  # type: ignore[attr-defined]
+        )
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What ``provenance.json`` in ``folder`` says; empty where there is none."""
+    path = folder / "provenance.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def update_record(folder: Path, **entries: Any) -> None:
+    """Set entries of ``provenance.json`` in ``folder`` and leave the others as they are."""
+    record = {**read_record(folder), **entries}
+    write_atomic(folder / "provenance.json", json.dumps(record, indent=2) + "\n")
 
 
 def check_same_images(folder: Path, data: ImageData) -> None:
@@ -46,8 +59,7 @@ def check_same_images(folder: Path, data: ImageData) -> None:
     Raises:
         DataError: As said.
     """
-    path = folder / "provenance.json"
-    recorded = json.loads(path.read_text()).get("data", {}) if path.exists() else {}
+    recorded = read_record(folder).get("data", {})
     found = data.fingerprint()["sha256"]
     if recorded and recorded["sha256"] != found:
         raise DataError(

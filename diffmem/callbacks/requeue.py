@@ -7,7 +7,7 @@ from diffmem import ranks, signals
 from diffmem.callbacks.checkpoint import Checkpoint
 from diffmem.callbacks.evaluation import EvaluationCallback
 from diffmem.callbacks.updates import UpdateCallback
-from diffmem.errors import CheckpointError, ConfigError
+from diffmem.errors import CheckpointError, require_at_least
 from diffmem.signals import StopRequested
 
 
@@ -20,7 +20,7 @@ class Requeue(UpdateCallback, EvaluationCallback):
     Callbacks that change with an update come before this one, :class:`~diffmem.callbacks.evaluation.Evaluation` after.
 
     Args:
-        every_n_steps: Updates between two agreements of several ranks; a single process looks after each update.
+        every_n_steps: Updates between two checks on which the ranks agree; a single process checks after every update.
 
     Raises:
         ConfigError: ``every_n_steps`` below 1.
@@ -28,10 +28,7 @@ class Requeue(UpdateCallback, EvaluationCallback):
     """
 
     def __init__(self, every_n_steps: int = 10) -> None:
-        if every_n_steps < 1:
-            raise ConfigError(
-                "requeue.every_n_steps", got=every_n_steps, expected="at least 1", remedy="set --requeue.every_n_steps"
-            )
+        require_at_least(1, "requeue", every_n_steps=every_n_steps)
         self.every_n_steps = every_n_steps
         self._saved_step = 0
 

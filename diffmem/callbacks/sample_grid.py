@@ -10,7 +10,7 @@ from torchvision.utils import make_grid, save_image
 from diffmem import ranks
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
 from diffmem.data.subset import SubsetData
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, require_at_least
 from diffmem.files import write_atomic
 from diffmem.metrics.memorization import check_threshold, is_memorized, nearest_neighbors
 
@@ -34,10 +34,7 @@ class SampleGrid(EvaluationCallback):
     needs_samples = True
 
     def __init__(self, num_samples: int = 32, threshold: float = 1 / 3) -> None:
-        if num_samples < 0:
-            raise ConfigError(
-                "grid.num_samples", got=num_samples, expected="0 or more", remedy="set --grid.num_samples"
-            )
+        require_at_least(0, "grid", num_samples=num_samples)
         check_threshold(threshold)
         self.num_samples, self.threshold = num_samples, threshold
 

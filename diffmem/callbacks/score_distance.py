@@ -10,7 +10,7 @@ from diffmem import ranks, rng
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.diffusion.scores import GaussianMixture, empirical_law
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, require_at_least
 
 
 class ScoreDistance(EvaluationCallback):
@@ -40,9 +40,7 @@ class ScoreDistance(EvaluationCallback):
         batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
-        for name, count in {"num_points": num_points, "batch_size": batch_size}.items():
-            if count < 1:
-                raise ConfigError(f"scores.{name}", got=count, expected="at least 1", remedy=f"set --scores.{name}")
+        require_at_least(1, "scores", num_points=num_points, batch_size=batch_size)
         if t is not None and (not t or len(set(t)) < len(t)):
             raise ConfigError(
                 "scores.t", got=t, expected="different times, or null for none", remedy="set --scores.t=[0.01]"
@@ -53,7 +51,7 @@ class ScoreDistance(EvaluationCallback):
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
         for t in self.t:
-            model.schedule.index_of(t)
+            model.schedule.index_of(t, "scores.t")
         if self.t and data.law is None and not self.empirical:
             raise ConfigError(
                 "scores.t",

@@ -12,7 +12,7 @@ from torch import Tensor
 from diffmem import ranks
 from diffmem.callbacks.evaluation import seconds_evaluating
 from diffmem.callbacks.updates import UpdateCallback
-from diffmem.errors import ConfigError, DivergenceError
+from diffmem.errors import DivergenceError, require_at_least
 from diffmem.files import read_table, write_table
 
 
@@ -33,13 +33,7 @@ class TrainingLoss(UpdateCallback):
     """
 
     def __init__(self, every_n_steps: int = 50) -> None:
-        if every_n_steps < 1:
-            raise ConfigError(
-                "training_loss.every_n_steps",
-                got=every_n_steps,
-                expected="at least 1",
-                remedy="set --training_loss.every_n_steps",
-            )
+        require_at_least(1, "training_loss", every_n_steps=every_n_steps)
         self.every_n_steps = every_n_steps
         self._losses: list[Tensor] = []
         self._clock = self._evaluated = 0.0

@@ -9,7 +9,7 @@ from torch import Tensor
 from diffmem import rng
 from diffmem.data.subset import BatchMode, SubsetData
 from diffmem.diffusion.scores import GaussianMixture, gaussian, symmetric_mixture
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, require_at_least
 from diffmem.theory.simulation import diagonal_covariance
 
 
@@ -159,6 +159,5 @@ def _eigenvalues(dimension: int, population: list[list[float]]) -> Tensor:
 
 
 def _checked(dimension: int) -> int:
-    if dimension < 1:
-        raise ConfigError("data.dimension", got=dimension, expected="at least 1", remedy="set --data.dimension")
+    require_at_least(1, "data", dimension=dimension)
     return dimension

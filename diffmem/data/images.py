@@ -9,7 +9,7 @@ from torch import Tensor
 
 from diffmem import rng
 from diffmem.data.subset import BatchMode, SubsetData
-from diffmem.errors import ConfigError, DataError
+from diffmem.errors import ConfigError, DataError, require_at_least
 
 
 class ImageData(SubsetData):
@@ -58,9 +58,8 @@ class ImageData(SubsetData):
         super().__init__(n, index, batch_size, batch_mode, num_test, seed)
         self.permutation_seed, self.pixel_scale = permutation_seed, pixel_scale
         self.num_references, self.reference_size = num_references, reference_size
-        for name, value, least in (("num_references", num_references, 0), ("reference_size", reference_size, 2)):
-            if value < least:
-                raise ConfigError(f"data.{name}", got=value, expected=f"at least {least}", remedy=f"set --data.{name}")
+        require_at_least(0, "data", num_references=num_references)
+        require_at_least(2, "data", reference_size=reference_size)
         if not pixel_scale > 0:
             raise ConfigError("data.pixel_scale", got=pixel_scale, expected="above 0", remedy="set --data.pixel_scale")
 

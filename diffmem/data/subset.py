@@ -1,6 +1,6 @@
 """A training set of n samples held in memory, beside held-out samples, in step-addressed batches."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import lightning.pytorch as pl
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from diffmem.data.stream import BatchStream, RankBatches
 from diffmem.diffusion.scores import GaussianMixture
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, require_at_least, require_one_of
 from diffmem.transfer import send
 
 BatchMode = Literal["min", "full", "fixed"]
@@ -61,14 +61,13 @@ class SubsetData(pl.LightningDataModule):
         self, n: int, index: int, batch_size: int, batch_mode: BatchMode = "min", num_test: int = 512, seed: int = 0
     ) -> None:
         super().__init__()
+        require_at_least(2, "data", n=n, num_test=num_test)
+        require_at_least(0, "data", index=index)
+        require_at_least(1, "data", batch_size=batch_size)
+        require_one_of(get_args(BatchMode), "data.batch_mode", batch_mode)
         self.n, self.index, self.num_test, self.seed = n, index, num_test, seed
-        self.batch_size = self._effective_batch_size(batch_size, batch_mode)
+        self.batch_size = {"min": min(batch_size, n), "full": n, "fixed": batch_size}[batch_mode]
         self._resident: Tensor | None = None  # the training samples on the model's device
-        if n < 2:
-            raise ConfigError("data.n", got=n, expected="at least 2 training images", remedy="set --data.n")
-        for name, value, least in (("index", index, 0), ("num_test", num_test, 2)):
-            if value < least:
-                raise ConfigError(f"data.{name}", got=value, expected=f"at least {least}", remedy=f"set --data.{name}")
 
     def check(self, world_size: int = 1) -> None:
         """Refuse a batch that the ranks cannot share.
@@ -115,10 +114,3 @@ class SubsetData(pl.LightningDataModule):
             self._resident = self.train_images.to(device)
         rows = send(rows, device)
         return Batch(number, self._resident[rows], rows)
-
-    def _effective_batch_size(self, batch_size: int, mode: BatchMode) -> int:
-        if batch_size < 1:
-            raise ConfigError("data.batch_size", got=batch_size, expected="at least 1", remedy="set --data.batch_size")
-        if mode == "full":
-            return self.n
-        return min(batch_size, self.n) if mode == "min" else batch_size

@@ -43,7 +43,7 @@ def check_sampling_steps(num_steps: int, schedule: Schedule) -> None:
     """Raise ConfigError for a number of DDIM steps outside [1, schedule.num_steps]."""
     if not 1 <= num_steps <= schedule.num_steps:
         raise ConfigError(
-            "sampling_steps",
+            "evaluation.sampling_steps",
             got=num_steps,
             expected=f"1 to {schedule.num_steps}",
             remedy="set --evaluation.sampling_steps",

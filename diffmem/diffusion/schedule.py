@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, require_at_least
 
 
 class Schedule:
@@ -25,15 +25,19 @@ class Schedule:
         self.time = -0.5 * torch.log(alpha_bar)
         self._on_device = alpha_bar  # where the network is: copied once, for a copy would make every step wait
 
-    def index_of(self, t: float) -> int:
+    def index_of(self, t: float, key: str = "t") -> int:
         """Index whose time is nearest to ``t``.
+
+        Args:
+            t: Diffusion time.
+            key: Name of the config key, for the error.
 
         Raises:
             ConfigError: ``t`` is not a positive time up to that of the last index.
         """
         last = self.time[-1].item()
         if not 0 < t <= last:
-            raise ConfigError("diffusion time t", got=t, expected=f"0 < t <= {last:.4g}", remedy="change it")
+            raise ConfigError(key, got=t, expected=f"a diffusion time 0 < t <= {last:.4g}", remedy=f"set --{key}")
         return int(torch.argmin((self.time - t).abs()))
 
     def signal_and_noise(self, index: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,14 +65,13 @@ class LinearSchedule(Schedule):
     """
 
     def __init__(self, num_steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 2e-2) -> None:
-        if num_steps < 2:
-            raise ConfigError("schedule.num_steps", got=num_steps, expected="at least 2", remedy="raise it")
+        require_at_least(2, "model", num_steps=num_steps)
         if not 0 < beta_start <= beta_end < 1:
             raise ConfigError(
-                "schedule.beta_start, schedule.beta_end",
+                "model.beta_start, model.beta_end",
                 got=(beta_start, beta_end),
                 expected="0 < beta_start <= beta_end < 1",
-                remedy="change them",
+                remedy="set --model.beta_start and --model.beta_end",
             )
         self.beta = torch.linspace(beta_start, beta_end, num_steps, dtype=torch.float64)
         super().__init__(torch.cumprod(1 - self.beta, dim=0))
@@ -90,14 +93,17 @@ class SingleTime(Schedule):
         super().__init__(torch.tensor([math.exp(-2 * t)], dtype=torch.float64))
         self.t = t
 
-    def index_of(self, t: float) -> int:
+    def index_of(self, t: float, key: str = "t") -> int:
         """0 for the time itself.
+
+        Args:
+            t: Diffusion time.
+            key: Name of the config key, for the error.
 
         Raises:
             ConfigError: ``t`` is another time.
         """
         if not math.isclose(t, self.t, rel_tol=1e-9):
-            raise ConfigError(
-                "diffusion time t", got=t, expected=f"{self.t:g}, the one the model is trained at", remedy="change it"
-            )
+            expected = f"{self.t:g}, the diffusion time the model is trained at"
+            raise ConfigError(key, got=t, expected=expected, remedy=f"set --{key}={self.t:g}")
         return 0

@@ -1,10 +1,9 @@
-"""Feature spaces: what a Fréchet or kernel distance between image sets is computed in."""
+"""The features of the Inception network, in which FID and KID are defined."""
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from abc import ABC, abstractmethod
 from pathlib import Path
 
 import torch
@@ -18,57 +17,7 @@ _INCEPTION_REMEDY = f"download {_INCEPTION_FILE} from torch-fidelity's release v
 _BATCH = 128  # images of 299×299 in memory at once
 
 
-class FeatureSpace(nn.Module, ABC):
-    """Maps images (B, C, H, W), float in the data range [0, 1], to features (B, ``dimension``) float32.
-
-    Attributes:
-        name: Short name of the space.
-        metric_name: Column of the Fréchet distance in this space.
-        dimension: Length D of a feature vector.
-        protocol: What was computed and how; two distances may be compared only where these agree.
-    """
-
-    name: str
-    dimension: int
-    protocol: dict[str, str | int]
-
-    @property
-    def metric_name(self) -> str:
-        return f"frechet_{self.name}"
-
-    @abstractmethod
-    def forward(self, images: Tensor) -> Tensor: ...
-
-
-class PixelFeatures(FeatureSpace):
-    """The pixels themselves: the distance compares all first and second moments of the image law.
-
-    Meant for small images, such as 8×8 digits; never called FID.
-
-    Args:
-        shape: (C, H, W) of an image.
-    """
-
-    name = "pixels"
-
-    def __init__(self, shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.shape = tuple(shape)
-        self.dimension = int(torch.Size(shape).numel())
-        self.protocol = {"features": "pixels", "shape": "x".join(map(str, shape)), "dtype": "float32"}
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Flatten (B, C, H, W) to (B, C·H·W).
-
-        Raises:
-            ConfigError: The images have another shape.
-        """
-        if images.shape[1:] != self.shape:
-            raise _wrong_images(images, f"(B, {', '.join(map(str, self.shape))})")
-        return images.detach().float().flatten(1)
-
-
-class InceptionFeatures(FeatureSpace):
+class InceptionFeatures(nn.Module):
     """The 2048 pooled features of the Inception network that FID is defined with (arXiv 1706.08500).
 
     Architecture, resize to 299×299 and weights format are torch-fidelity's. Images are rounded to uint8 and a gray
@@ -79,12 +28,15 @@ class InceptionFeatures(FeatureSpace):
     Args:
         weights: Local file with torch-fidelity's Inception weights. Nothing is ever downloaded.
 
+    Attributes:
+        dimension: Length of a feature vector.
+        protocol: What was computed and how; two distances may be compared only where these agree.
+
     Raises:
         ConfigError: torch-fidelity is not installed.
         DataError: The file is missing or holds something else.
     """
 
-    name = "inception"
     dimension = 2048
 
     def __init__(self, weights: str | Path) -> None:
@@ -108,10 +60,6 @@ class InceptionFeatures(FeatureSpace):
             "dtype": "float32",
         }
 
-    @property
-    def metric_name(self) -> str:
-        return "fid"
-
     def train(self, mode: bool = True) -> InceptionFeatures:
         """Stay in eval mode: the network is frozen."""
         return super().train(False)
@@ -124,7 +72,12 @@ class InceptionFeatures(FeatureSpace):
             ConfigError: The images have another shape.
         """
         if images.ndim != 4 or images.shape[1] not in (1, 3):
-            raise _wrong_images(images, "(B, 1 or 3, H, W)")
+            raise ConfigError(
+                "images",
+                got=f"shape {tuple(images.shape)}",
+                expected="(B, 1 or 3, H, W)",
+                remedy="give gray or RGB images",
+            )
         finite = images.isfinite().flatten(1).all(1)
         pixels = (images.float().nan_to_num().clamp(0, 1) * 255).round().to(torch.uint8).expand(-1, 3, -1, -1)
         full_precision = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
@@ -154,12 +107,3 @@ def _load_inception(path: Path) -> nn.Module:
             expected=f"torch-fidelity's {_INCEPTION_FILE}",
             remedy=_INCEPTION_REMEDY,
         ) from error
-
-
-def _wrong_images(images: Tensor, expected: str) -> ConfigError:
-    return ConfigError(
-        "images",
-        got=f"shape {tuple(images.shape)}",
-        expected=expected,
-        remedy="make the feature space for the data's image shape",
-    )

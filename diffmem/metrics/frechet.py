@@ -56,16 +56,14 @@ class Reference:
         mean: (D,).
         covariance: (D, D), unbiased (divided by count − 1).
         root: (D, rank), a factor of the covariance, ``root @ root.T``; its one ``eigh`` is done here and never again.
-        count: Number of samples behind the moments; None when they are a law's own.
     """
 
     mean: Tensor
     covariance: Tensor
     root: Tensor
-    count: int | None = None
 
     @classmethod
-    def from_moments(cls, mean: Tensor, covariance: Tensor, count: int | None = None) -> Reference:
+    def from_moments(cls, mean: Tensor, covariance: Tensor) -> Reference:
         """Reference with the given mean (D,) and covariance (D, D)."""
         dimension = mean.numel()
         _check_shapes(mean, covariance, dimension)
@@ -73,7 +71,7 @@ class Reference:
         _check_finite(mean, covariance)
         eigenvalues, vectors = torch.linalg.eigh(covariance)
         kept = eigenvalues > eigenvalues[-1] * dimension * torch.finfo(torch.float64).eps
-        return cls(mean, covariance, vectors[:, kept] * eigenvalues[kept].sqrt(), count)
+        return cls(mean, covariance, vectors[:, kept] * eigenvalues[kept].sqrt())
 
     @classmethod
     def from_features(cls, features: Tensor | Iterable[Tensor]) -> Reference:
@@ -84,10 +82,10 @@ class Reference:
         """
         mean, covariance, count = feature_moments(features)
         if not isinstance(features, Tensor) or count > len(mean):
-            return cls.from_moments(mean, covariance, count)
+            return cls.from_moments(mean, covariance)
         _check_finite(mean, covariance)
         root = (features.detach().double() - mean).T / (count - 1) ** 0.5  # the centred features are a factor already
-        return cls(mean, covariance, root, count)
+        return cls(mean, covariance, root)
 
     def distance(self, mean: Tensor, covariance: Tensor) -> float:
         """Distance of the Gaussian with this mean (D,) and covariance (D, D); NaN if a moment is not finite.
@@ -100,7 +98,7 @@ class Reference:
 
     def to(self, device: torch.device | str) -> Reference:
         """The same reference on ``device``."""
-        return Reference(self.mean.to(device), self.covariance.to(device), self.root.to(device), self.count)
+        return Reference(self.mean.to(device), self.covariance.to(device), self.root.to(device))
 
 
 class FrechetDistance(Metric):

@@ -8,7 +8,7 @@ from diffmem import ranks, rng
 from diffmem.data.subset import Batch
 from diffmem.diffusion.objective import noise_prediction_loss, score_of
 from diffmem.diffusion.schedule import SingleTime
-from diffmem.errors import ConfigError
+from diffmem.errors import require_at_least
 from diffmem.networks.random_features import RandomFeatureNetwork
 from diffmem.transfer import send
 
@@ -45,13 +45,7 @@ class RandomFeatures(pl.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if num_noisings is not None and num_noisings < 1:
-            raise ConfigError(
-                "model.num_noisings",
-                got=num_noisings,
-                expected="at least 1, or null for fresh noise",
-                remedy="set --model.num_noisings",
-            )
+        require_at_least(1, "model", num_noisings=num_noisings)
         self.schedule = SingleTime(t)
         self.network = RandomFeatureNetwork(
             dimension, num_features, activation, seed if feature_seed is None else feature_seed

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, require_at_least
 from diffmem.networks.unet import sinusoidal_table
 
 
@@ -44,11 +44,7 @@ class ResidualMLP(nn.Module):
             raise ConfigError(
                 "model.network.width", got=width, expected="even, at least 4", remedy="set --model.network.width"
             )
-        for name, size in {"dim": dim, "num_blocks": num_blocks, "num_steps": num_steps}.items():
-            if size < 1:
-                raise ConfigError(
-                    f"model.network.{name}", got=size, expected="at least 1", remedy=f"set --model.network.{name}"
-                )
+        require_at_least(1, "model.network", dim=dim, num_blocks=num_blocks, num_steps=num_steps)
         self.register_buffer("table", sinusoidal_table(num_steps, width), persistent=False)
         self.stem = nn.Linear(dim, width)
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(num_blocks))

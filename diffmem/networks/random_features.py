@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from diffmem.errors import ConfigError, DataError
+from diffmem.errors import ConfigError, DataError, require_at_least
 from diffmem.rng import stream
 
 Activation = Callable[[Tensor], Tensor]
@@ -57,9 +57,7 @@ class RandomFeatureNetwork(nn.Module):
 
     def __init__(self, dim: int, num_features: int, activation: str | Activation = "tanh", seed: int = 0) -> None:
         super().__init__()
-        for name, size in (("dim", dim), ("num_features", num_features)):
-            if size < 1:
-                raise ConfigError(name, got=size, expected="at least 1", remedy=f"raise {name}")
+        require_at_least(1, "model", dimension=dim, num_features=num_features)
         self.activation = resolve_activation(activation)
         self.register_buffer("W", torch.randn(num_features, dim, generator=stream(seed, "random_features.W")))
         self.A = nn.Parameter(torch.zeros(dim, num_features))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, require_at_least
 from diffmem.ranks import rank_and_world
 
 NUM_GROUPS = 8
@@ -222,7 +222,6 @@ def _check(
             expected="positive multipliers and one attention switch for each",
             remedy=f"set --{where}.channel_multipliers and --{where}.attention together",
         )
-    if num_res_blocks < 1:
-        raise ConfigError(f"{where}.num_res_blocks", got=num_res_blocks, expected="at least 1", remedy="raise it")
+    require_at_least(1, where, num_res_blocks=num_res_blocks)
     if not 0 <= dropout < 1:
-        raise ConfigError(f"{where}.dropout", got=dropout, expected="0 <= dropout < 1", remedy="change it")
+        raise ConfigError(f"{where}.dropout", got=dropout, expected="0 <= dropout < 1", remedy=f"set --{where}.dropout")

@@ -8,7 +8,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torchmetrics.image.fid import NoTrainInceptionV3
 
 from diffmem.errors import ConfigError, DataError
-from diffmem.metrics.features import InceptionFeatures, PixelFeatures
+from diffmem.metrics.features import InceptionFeatures
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,6 @@ def test_an_image_that_is_not_finite_gets_nan(inception, images):
 
 def test_inception_protocol_tells_the_weights_apart(inception, weights):
     assert inception.protocol["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert inception.metric_name == "fid"
 
 
 def test_bad_weights_end_in_one_line(tmp_path, monkeypatch):
@@ -85,22 +84,6 @@ def test_bad_weights_end_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
     with pytest.raises(ConfigError, match=r"diffmem\[fid\]"):
         InceptionFeatures(wrong)
-
-
-def test_pixels_are_the_image():
-    space = PixelFeatures((1, 8, 8))
-    images = torch.rand(5, 1, 8, 8, dtype=torch.float64)
-    features = space(images)
-    assert features.dtype == torch.float32
-    assert features.reshape(images.shape).equal(images.float())
-    assert (space.dimension, space.metric_name) == (64, "frechet_pixels")
-    assert space.protocol == {"features": "pixels", "shape": "1x8x8", "dtype": "float32"}
-
-
-@pytest.mark.parametrize("shape", [(2, 1, 8, 9), (2, 64), (2, 3, 8, 8)])
-def test_images_of_another_shape_are_refused(shape):
-    with pytest.raises(ConfigError, match="shape"):
-        PixelFeatures((1, 8, 8))(torch.zeros(shape))
 
 
 def test_inception_refuses_two_channels(inception):
