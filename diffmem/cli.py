@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.accelerators import MPSAccelerator
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch.optim import Optimizer
 
@@ -57,7 +58,10 @@ _TRAINER_DEFAULTS: dict[str, Any] = {
 #: Options of the trainer that a run cannot have: why, and what to do instead.
 _NOT_TO_SET = {
     "default_root_dir": ("the run's folder is computed", "set --run_root"),
-    "max_time": ("a run ends at trainer.max_steps", "stop it with SIGTERM, or let SLURM; the same command goes on"),
+    "max_time": (
+        "a run ends at trainer.max_steps",
+        "stop it with SIGTERM, or let SLURM; run the same command again to resume",
+    ),
 }
 
 
@@ -146,6 +150,8 @@ class CLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         plugins = self.config_init["trainer"]["plugins"] or []
         plugins = [*(plugins if isinstance(plugins, list) else [plugins]), cluster.environment()]
+        if self.config_init["trainer"]["accelerator"] == "auto" and MPSAccelerator.is_available():
+            kwargs["accelerator"] = "cpu"
         trainer = super().instantiate_trainer(default_root_dir=self.identity.folder, plugins=plugins, **kwargs)
         evaluation, wandb = self.config_init["evaluation"], self.config_init["wandb"]
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
@@ -162,15 +168,29 @@ class CLI(LightningCLI):
                 expected="the number of optimizer updates, at least 1",
                 remedy="set --trainer.max_steps",
             )
+        if trainer["accelerator"] == "mps":
+            raise ConfigError(
+                "trainer.accelerator",
+                got="mps",
+                expected="cpu, gpu or auto: the measurements need float64, which Apple's GPUs do not have",
+                remedy="set --trainer.accelerator=cpu",
+            )
         for key, (reason, remedy) in _NOT_TO_SET.items():
             if trainer[key] is not None:
-                raise ConfigError(f"trainer.{key}", got=trainer[key], expected=f"nothing: {reason}", remedy=remedy)
+                raise ConfigError(f"trainer.{key}", got=trainer[key], expected=f"null: {reason}", remedy=remedy)
         if re.match("64|transformer|.*16-true", str(trainer["precision"])):
             raise ConfigError(
                 "trainer.precision",
                 got=trainer["precision"],
                 expected="32-true, bf16-mixed or 16-mixed: images and noise are float32",
                 remedy="set --trainer.precision",
+            )
+        if "ReduceLROnPlateau" in str(self.config.get("lr_scheduler")):
+            raise ConfigError(
+                "lr_scheduler",
+                got="ReduceLROnPlateau, which follows a measured loss",
+                expected="a schedule that is a function of the step",
+                remedy="set another --lr_scheduler",
             )
         if optimizer is None or "lr" not in optimizer.get("init_args", {}):
             raise ConfigError(

@@ -24,7 +24,7 @@ from diffmem.callbacks.provenance import check_same_images, environment
 from diffmem.callbacks.sample_grid import SampleGrid
 from diffmem.cli import CLI
 from diffmem.errors import EXIT_DONE, CheckpointError, ConfigError, DataError, UserError
-from diffmem.files import is_whole, put_row, read_table, write_atomic
+from diffmem.files import is_whole, locked, put_row, read_table, write_atomic
 
 #: Keys and groups of keys that change what is measured and leave model and training as they were.
 MEASUREMENTS = (
@@ -85,14 +85,20 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
     evaluation.check(trainer, model, data)
     table = out or run / "evaluate" / f"{cli.identity.config_hash}.csv"
     _check_table(table, cli.identity.config_hash)
-    table.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        table.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            "--out", got=f"{table.parent} ({error.strerror})", expected="a folder to write in", remedy="set --out"
+        ) from error
     data.setup()
     model.to(trainer.strategy.root_device)
     for path in paths:
         state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state["state_dict"])
         row = evaluation.measure(trainer, model, data, state["global_step"], run)
-        put_row(table, row)
+        with locked(table.with_name(f".{table.name}.lock"), wait=True):
+            put_row(table, row)
         print(f"step {row['step']}" + (f": f_mem {row['f_mem']:.1%}" if "f_mem" in row else ""), flush=True)
     record: dict[str, Any] = {"run": str(run), "overrides": overrides, **environment(trainer)}
     fid: FID = cli.config_init["fid"]

@@ -1,18 +1,21 @@
-"""Files that are either whole or absent: atomic writes, and tables with one row per step."""
+"""Files that are either whole or absent: atomic writes, locks, and tables with one row per step."""
 
+import contextlib
 import csv
+import fcntl
 import io
 import os
+import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from diffmem.errors import DataError
 
 
 def partial_path(path: Path) -> Path:
-    """Where the contents of ``path`` are written before they get its name."""
-    return path.with_name(f".{path.name}.partial")
+    """Where this process writes the contents of ``path`` before they get its name."""
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
 
 
 def publish(partial: Path, path: Path) -> None:
@@ -33,6 +36,33 @@ def write_atomic(path: Path, contents: str | bytes) -> None:
     publish(partial, path)
 
 
+@contextlib.contextmanager
+def locked(path: Path, wait: bool) -> Iterator[None]:
+    """Hold ``path``, a file made for this alone, against every other process that asks for it.
+
+    On a file system without locks there is a warning and no protection.
+
+    Args:
+        path: The lock's file; its folder is made where it is missing.
+        wait: Whether to wait until another process lets go.
+
+    Raises:
+        BlockingIOError: Another process holds it; only without ``wait``.
+        OSError: The file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            warnings.warn(
+                f"{path.parent} cannot be locked ({error.strerror}): let one process at a time use it", stacklevel=4
+            )
+        yield
+
+
 def is_whole(path: Path) -> bool:
     """Whether every record of the archive that torch wrote has its checksum (reading it with torch does not check)."""
     try:
@@ -50,7 +80,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
     """
     if not path.exists():
         return []
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
     if not lines:
         return []
@@ -61,7 +91,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
                 f"{path} line {number}",
                 got=f"{len(row)} fields",
                 expected=f"{len(header)} as in its header",
-                remedy="mend or delete that line",
+                remedy="fix or delete that line",
             )
     return [dict(zip(header, row, strict=True)) for row in rows]
 

@@ -72,7 +72,7 @@ def read_grid(path: Path) -> list[Task]:
             str(path), got="no such file", expected="a grid, one run a line", remedy="see tools/make_grid.py --help"
         )
     tasks: list[Task] = []
-    for line, written in enumerate(path.read_text().splitlines(), start=1):
+    for line, written in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         text = written.strip()
         if text and not text.startswith("#"):
             check_line(text, f"{path} line {line}")

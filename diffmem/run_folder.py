@@ -1,15 +1,15 @@
-"""The folder of a run: its name is a function of the config, and no two configs share one."""
+"""The folder of a run: its name is a function of the config, and no two configs with other numbers share one."""
 
+import contextlib
 import copy
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diffmem import files
 from diffmem.errors import ConfigError
 
 #: Keys that steer where and how a run is computed and shown; its numbers do not depend on them.
@@ -83,29 +83,26 @@ class RunIdentity:
         return Path(self.config["run_root"]) / self.config["study"] / "-".join(map(str, parts)).lower()
 
 
-@contextmanager
+@contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the run's folder, made where it is missing, against a second process of the same run.
 
     Raises:
         ConfigError: The folder cannot be made or written, or another process holds it.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise ConfigError(
-            "run_root", got=f"{folder} ({error.strerror})", expected="a folder to write in", remedy="set --run_root"
-        ) from error
-    with lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            stack.enter_context(files.locked(folder / ".lock", wait=False))
+        except BlockingIOError as error:
             raise ConfigError(
                 str(folder),
                 got="a second process of this run",
                 expected="one at a time",
                 remedy="wait for the other one, or change --seed or another value for another run",
+            ) from error
+        except OSError as error:
+            raise ConfigError(
+                "run_root", got=f"{folder} ({error.strerror})", expected="a folder to write in", remedy="set --run_root"
             ) from error
         yield
 

@@ -75,7 +75,7 @@ def state_of_run(folder: Path) -> RunState:
     """
     path = folder / FILE
     try:
-        run = RunState(**json.loads(path.read_text()), folder=folder)
+        run = RunState(**json.loads(path.read_text(encoding="utf-8")), folder=folder)
     except FileNotFoundError:
         return RunState("waiting", folder)
     except (OSError, ValueError, TypeError) as error:
@@ -90,7 +90,12 @@ def _why_gone(run: RunState) -> str | None:
         return None
     if run.host == socket.gethostname() and run.pid is not None:
         return None if _is_alive(run.pid) else f"process {run.pid} is gone"
-    age = time.time() - run.updated
+    return _why_silent(run.updated)
+
+
+def _why_silent(last: float) -> str | None:
+    """Why a run whose last sign of life was at ``last``, in Unix seconds, is gone; None where it may not be."""
+    age = time.time() - last
     return f"no sign of life for {age / 60:.0f} minutes" if age > STALE_SECONDS else None
 
 
@@ -107,7 +112,7 @@ def _is_alive(pid: int) -> bool:
 def state_of_task(task: Task, logs: Path = LOGS) -> RunState:
     """The run of a grid's task, found through its log; ``waiting`` where that is missing or of another line."""
     path = task.log(logs)
-    text = path.read_text(errors="replace") if path.exists() else ""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     _, found, attempt = f"\n{text}".rpartition(f"\n{task.header}\n")
     if not found:
         return RunState("waiting")
@@ -117,6 +122,7 @@ def state_of_task(task: Task, logs: Path = LOGS) -> RunState:
     if folder is not None:
         return state_of_run(Path(folder))
     if ended is None:
-        return RunState("starting")
+        gone = _why_silent(path.stat().st_mtime)
+        return RunState("died" if gone else "starting", reason=gone)
     lines.remove(ended)
     return RunState("failed", reason=lines[-1].removeprefix("diffmem: ") if lines else ended)

@@ -34,8 +34,11 @@ def attempt(capsys, tmp_path, *overrides, config=SMALL):
         ("--evaluation.num_samples=0", r"evaluation\.num_samples: got 0"),
         ("--evaluation.budget=1.5", r"evaluation.budget: got 1.5, expected a share"),
         ("--evaluation.sampling_steps=2000", r"sampling_steps: got 2000, expected 1 to 1000"),
-        ("--losses.t=100", r"losses\.t: got 100, expected a diffusion time .*set --losses\.t"),
+        ("--losses.t=100", r"losses\.t: got 100\.0, expected a diffusion time .*set --losses\.t"),
         ("--model.num_steps=2000", r"model\.num_steps: got 2000, more than the network knows"),
+        ("--trainer.accelerator=mps", r"trainer\.accelerator: got mps, expected cpu, gpu or auto"),
+        ("--evaluation.num_samples=1", r"evaluation\.num_samples: got 1, expected at least 2"),
+        ("--early_stopping.mode=stopp", r"early_stopping\.mode: got stopp"),
         ("--model.network.base_channels=12", r"base_channels: got 12, expected a positive multiple of 8"),
         ("--trainer.max_steps=0", r"trainer\.max_steps: got 0"),
         ("--trainer.default_root_dir=x", r"trainer\.default_root_dir: .*--run_root"),
@@ -49,6 +52,12 @@ def test_a_mistake_ends_in_one_line(capsys, tmp_path, override, what):
     assert code == 2
     assert re.fullmatch(rf"diffmem: .*{what}.*", message), message
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_rate_that_follows_a_loss_is_refused(capsys, tmp_path):
+    code, message = attempt(capsys, tmp_path, "--lr_scheduler=ReduceLROnPlateau", "--lr_scheduler.monitor=loss")
+    assert code == 2
+    assert "a function of the step; set another --lr_scheduler" in message
 
 
 def test_a_mistake_in_a_file_names_the_file(capsys, tmp_path):

@@ -6,11 +6,9 @@ import sys
 
 import pytest
 import torch
+from benchmarks.reference import PlainUNet, copy_weights, plain_alpha_bar, plain_ddim
 from conftest import ROOT, SMALL, only_run
 from torch._dynamo.utils import counters
-
-sys.path.insert(0, str(ROOT / "tools"))
-from benchmarks.reference import PlainUNet, copy_weights, plain_alpha_bar, plain_ddim
 
 from diffmem import fit, rng
 from diffmem.diffusion.sampling import ddim

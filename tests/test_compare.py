@@ -2,13 +2,9 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "analysis"))
-
 from synthetic_runs import evaluations, log_steps, write_run, write_study
 
 from diffmem import compare

@@ -1,11 +1,14 @@
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from diffmem.errors import DataError
-from diffmem.files import put_row, read_table, write_atomic, write_table
+from diffmem.files import locked, put_row, read_table, write_atomic, write_table
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
@@ -38,6 +41,31 @@ def test_a_line_of_another_length_is_named(tmp_path):
     path.write_text("step,x\n1,2,3\n")
     with pytest.raises(DataError, match="line 2"):
         read_table(path)
+
+
+def test_processes_that_share_a_table_lose_no_row(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from diffmem.files import locked, put_row\n"
+        "for step in range(int(sys.argv[2]), 60, 3):\n"
+        "    with locked(Path(sys.argv[1]) / '.lock', wait=True):\n"
+        "        put_row(Path(sys.argv[1]) / 't.csv', {'step': step, 'word': chr(246)})\n"
+    )
+    environment = {**os.environ, "PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    writers = [subprocess.Popen([*command, str(first)], env=environment) for first in range(3)]
+    assert [each.wait() for each in writers] == [0, 0, 0]
+    assert read_table(tmp_path / "t.csv") == [{"step": str(step), "word": "ö"} for step in range(60)]
+
+
+def test_a_held_lock_is_refused_or_waited_for(tmp_path):
+    with locked(tmp_path / ".lock", wait=False), pytest.raises(BlockingIOError), locked(tmp_path / ".lock", wait=False):
+        pass
+
+
+def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("fcntl.flock", lambda *_: (_ for _ in ()).throw(OSError(38, "Function not implemented")))
+    with pytest.warns(UserWarning, match="one process at a time"), locked(tmp_path / ".lock", wait=False):
+        pass
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):

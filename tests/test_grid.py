@@ -3,17 +3,15 @@
 import subprocess
 import sys
 
+import make_grid
 import pytest
+import submit
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from diffmem.errors import ConfigError
 from diffmem.grid import find_task, read_grid
-
-sys.path.insert(0, str(ROOT / "tools"))
-import make_grid
-import submit
 
 CONFIG = str(ROOT / "configs/digits/unet.yaml")
 
@@ -97,10 +95,16 @@ def test_what_is_no_arithmetic_stays_as_it_is(text):
     assert make_grid.evaluate(text, {"n": 32}) == text
 
 
-@pytest.mark.parametrize("text", ["20*m", "n*__import__('os')", "n*'a'", "2*n/0", "n*(1,)"])
+@pytest.mark.parametrize("text", ["20*m", "n*__import__('os')", "n*'a'", "2*n/0", "n*(1,)", "min(n)"])
 def test_products_that_cannot_be_worked_out_are_refused(text):
     with pytest.raises(ConfigError, match="arithmetic"):
         make_grid.evaluate(text, {"n": 32})
+
+
+def test_names_of_studies_are_no_arithmetic_and_names_of_two_options_are_nobodys():
+    assert make_grid.grid_lines(["--data.n=32", "--optimizer.lr=0.1", "--study=lr-n"])[0].endswith("--study=lr-n")
+    with pytest.raises(ConfigError, match="arithmetic"):
+        make_grid.grid_lines(["--data.batch_size=32", "--losses.batch_size=512", "--trainer.max_steps=10*batch_size"])
 
 
 def test_an_option_without_values_is_refused():
@@ -117,7 +121,7 @@ def test_the_array_follows_from_the_grid(tmp_path):
     assert command[-1] == str(path)
     assert str(tasks[3].log()) == "logs/g/4.log"
     assert submit.command(tasks, "1-2,7", None, [])[1] == "--array=1-2,7"
-    for chosen, options in (("8", []), ("a", []), (None, ["--array=1-3"]), (None, ["-o", "x"])):
+    for chosen, options in (("8", []), ("a", []), ("", []), (None, ["--array=1-3"]), (None, ["-o", "x"])):
         with pytest.raises(ConfigError):
             submit.command(tasks, chosen, None, options)
 

@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 
 import pytest
+import run_grid
 from conftest import ROOT
 from rich.console import Console
 
@@ -18,9 +19,6 @@ from diffmem import status
 from diffmem.errors import DataError
 from diffmem.grid import Task, read_grid
 from diffmem.run_state import RunState, state_of_run, state_of_task, write_state
-
-sys.path.insert(0, str(ROOT / "tools"))
-import run_grid
 
 
 @pytest.fixture
@@ -84,6 +82,8 @@ def test_a_task_is_what_its_last_attempt_says(tmp_path, tasks):
     assert [each.state for each in states] == ["done", "failed", "waiting", "starting"]
     assert states[0].folder == folder
     assert states[1].reason == "data.n: got 1, expected more; set --data.n"
+    os.utime(fourth.log(tmp_path / "logs"), (0, 0))
+    assert state_of_task(fourth, tmp_path / "logs").state == "died"
 
 
 def test_a_queue_knows_what_files_cannot(tmp_path, tasks, monkeypatch, capsys):
@@ -200,6 +200,21 @@ def test_ctrl_c_lets_the_runs_stop_and_starts_no_more(tmp_path, tasks, stand_in)
     assert "exit 75" in tasks[0].log(tmp_path / "logs").read_text()
 
 
+def test_a_signal_at_the_very_start_of_a_run_stops_it(tmp_path, tasks, stand_in, monkeypatch):
+    stand_in(60, {})
+    original = subprocess.Popen
+
+    def interrupted(*arguments, **options):
+        process = original(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGINT)
+        return process
+
+    monkeypatch.setattr(run_grid.subprocess, "Popen", interrupted)
+    began = time.monotonic()
+    assert run(tasks[:1], tmp_path, jobs=1)[0] == 130
+    assert time.monotonic() - began < 20
+
+
 def test_what_is_done_is_left_alone_until_its_config_changes(tmp_path, stand_in):
     config, folder = tmp_path / "c.yaml", tmp_path / "run"
     config.write_text("seed: 0\n")
@@ -222,7 +237,7 @@ def test_what_is_done_is_left_alone_until_its_config_changes(tmp_path, stand_in)
 
 def test_runs_spread_over_the_gpus(tmp_path, monkeypatch):
     grid = tmp_path / "g.txt"
-    grid.write_text("--seed=0\n--seed=1\n--seed=2 --trainer.devices=2\n--seed=3\n")
+    grid.write_text("--seed=0\n--seed=1\n--seed=2 --trainer.devices=2\n--seed=3 --trainer.devices=1\n")
     code = "import os, time; print('sees', os.environ['CUDA_VISIBLE_DEVICES'], flush=True); time.sleep(1)"
     monkeypatch.setattr(Task, "command", property(lambda _: [sys.executable, "-c", code]))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")

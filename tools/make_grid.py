@@ -14,6 +14,7 @@ import operator
 import re
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from diffmem.errors import EXIT_DONE, ConfigError, UserError
@@ -28,6 +29,7 @@ _OPERATORS = {
     ast.Pow: operator.pow,
     ast.USub: operator.neg,
 }
+_TEXTS = ("study", "run_root")  # never arithmetic: lr-n is a name
 _FUNCTIONS = {"min": min, "max": max, "round": round}
 
 Number = int | float
@@ -75,12 +77,15 @@ def _range(part: str) -> list[str]:
 
 def _line(run: Sequence[tuple[str, str]]) -> str:
     numbers: dict[str, Number] = {}
+    names = Counter(key.rpartition(".")[2] for key, _ in run)
     for key, value in run:
+        name = key.rpartition(".")[2]
         with contextlib.suppress(ValueError):
-            numbers[key.rpartition(".")[2]] = int(value) if value.isdecimal() else float(value)
+            if names[name] == 1:
+                numbers[name] = int(value) if value.isdecimal() else float(value)
     words = []
     for key, value in run:
-        found = evaluate(value, numbers)
+        found = value if key in _TEXTS else evaluate(value, numbers)
         words.append(f"--{key} {shlex.quote(found)}" if key == "config" else shlex.quote(f"--{key}={found}"))
     return " ".join(words)
 
@@ -97,15 +102,15 @@ def evaluate(value: str, names: Mapping[str, Number]) -> str:
         if not used or not used <= {*names} or isinstance(tree, ast.Name):
             raise SyntaxError
         result = _compute(tree, names)
-    except (SyntaxError, ArithmeticError) as error:
-        if "*" in value:
-            raise ConfigError(
-                value,
-                got="arithmetic that cannot be worked out",
-                expected=f"numbers and {', '.join(names) or 'names of other options'}",
-                remedy="give every option it names a number",
-            ) from error
-        return value
+    except (SyntaxError, ArithmeticError, TypeError) as error:
+        if isinstance(error, SyntaxError) and "*" not in value:
+            return value
+        raise ConfigError(
+            value,
+            got="arithmetic that cannot be worked out",
+            expected=f"numbers and {', '.join(names) or 'names of other options'}",
+            remedy="give every option it names a number, and name none that ends as another does",
+        ) from error
     return str(int(result)) if isinstance(result, int) or result.is_integer() else repr(result)
 
 

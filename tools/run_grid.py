@@ -112,6 +112,8 @@ class GridRunner:
                 start_new_session=True,  # a terminal's Ctrl-C reaches this process alone, which stops them in order
             )
         self._running.append(Child(task, process, time.monotonic(), gpu))
+        if self._stopping:  # a signal came before it could reach this run
+            os.killpg(process.pid, signal.SIGTERM)
         self._print(task, f"started: {task.text}")
 
     def _gpu_of(self, task: Task) -> str | None:
@@ -125,7 +127,7 @@ class GridRunner:
     def _finish(self, child: Child) -> None:
         self._running.remove(child)
         code = self.exit_codes[child.task.number] = child.process.returncode
-        with child.task.log(self.logs).open("a") as log:
+        with child.task.log(self.logs).open("a", encoding="utf-8") as log:
             log.write(f"{EXIT}{code}\n")
         minutes = (time.monotonic() - child.started) / 60
         self._print(child.task, f"exit code {code} after {minutes:.1f} min: {describe(self._state(child.task))}")

@@ -23,9 +23,12 @@ def command(tasks: list[Task], chosen: str | None, at_once: int | None, options:
     Raises:
         ConfigError: A task that the grid does not have, or an option that is derived from the grid.
     """
-    numbers = chosen or (f"1-{len(tasks)}" if len(tasks) > 1 else "1")
+    everything = f"1-{len(tasks)}" if len(tasks) > 1 else "1"
+    numbers = everything if chosen is None else chosen
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", numbers):
-        raise ConfigError("--tasks", got=numbers, expected="numbers and ranges, e.g. 1-4,7", remedy="change --tasks")
+        raise ConfigError(
+            "--tasks", got=repr(numbers), expected="numbers and ranges, e.g. 1-4,7", remedy="change --tasks"
+        )
     for number in re.findall(r"\d+", numbers):
         find_task(tasks, number)
     derived = {"--array", "-a", "--output", "-o", "--job-name", "-J"}
@@ -57,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("grid", type=Path, help="grid file; see tools/make_grid.py")
     parser.add_argument("--dry-run", action="store_true", help="print the command and the runs, submit nothing")
     parser.add_argument("--tasks", metavar="LIST", help="only these, e.g. 1-4,7; see diffmem.status --failed")
-    parser.add_argument("--at-once", type=int, metavar="N", help="most tasks that run at a time")
+    parser.add_argument("--at-once", type=int, metavar="N", help="maximum number of tasks running at once")
     options, sbatch_options = parser.parse_known_args(arguments)
     try:
         tasks = read_grid(options.grid)

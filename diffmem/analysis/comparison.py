@@ -150,13 +150,13 @@ def _quality_level(runs: Sequence[Run], quality: str, wanted: float | None) -> t
             expected="a level that does not come from the run itself",
             remedy="set --quality-level, or name the runs to compare it with",
         )
-    level, name = timescales.common_level({run.name: run.table[quality].dropna().tolist() for run in runs})
-    run = next(run for run in runs if run.name == name)
+    level, place = timescales.common_level([(run.name, run.table[quality].dropna().tolist()) for run in runs])
+    run = runs[place]
     curve = run.table[["step", quality]].dropna()
     at = int(curve[quality].argmin())
     note = (
         f"q = {plain(level)} = {timescales.QUALITY_FACTOR:g} × {plain(curve[quality].iloc[at])}, the lowest {quality} "
-        f"of {name} (step {curve['step'].iloc[at]:g}), the run with the highest lowest value"
+        f"of {run.name} (step {curve['step'].iloc[at]:g}), the run with the highest lowest value"
     )
     halfway = np.interp(curve["step"].iloc[-1] / 2, curve["step"], curve[quality])
     if at == len(curve) - 1 and halfway > _STILL_FALLING * curve[quality].iloc[at]:
@@ -275,7 +275,8 @@ def _phases(cells: Sequence[Cell], rules: Rules) -> dict[int, Phase]:
         mem = cell.times["mem"]
         if mem is not None:
             law = _law(governed, "mem", rules.confidence)
-            phases[cell.n] = phase_of(cell.times["gen"], mem, None if isinstance(law, str) else law, cell.n)
+            of_runs = [time for each in cell.runs if (time := each.times["mem"]) is not None]
+            phases[cell.n] = phase_of(cell.times["gen"], mem, of_runs, None if isinstance(law, str) else law, cell.n)
         if phases.get(cell.n) is not Phase.ARCHITECTURE:
             governed += cell.runs
     return phases

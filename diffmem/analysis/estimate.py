@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from decimal import ROUND_FLOOR, Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +47,10 @@ class Estimate:
 
     @property
     def last_text(self) -> str:
-        """``last`` rounded down, so that "> x" stays true."""
-        return str(math.floor(self.last)) if self.last >= 100 else plain(math.floor(self.last * 1000) / 1000)
+        """``last`` rounded down, to a whole number or three digits, so that "> x" stays true."""
+        last = Decimal(self.last)
+        digit = min(0, last.adjusted() - 2)
+        return np.format_float_positional(float(last.quantize(Decimal(1).scaleb(digit), ROUND_FLOOR)), trim="-")
 
     def __str__(self) -> str:
         return f"{self.value_text} [{plain(self.low)}, {self.high_text}]"

@@ -10,6 +10,7 @@ Every run falls in one phase by what its own curves, and the law τ_mem(n) of it
 - *undecided*: neither copies nor good samples yet, or no law to say whether copies would come.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -36,19 +37,20 @@ class PhasePoint:
     phase: Phase
 
 
-def phase_of(gen: Estimate | None, mem: Estimate, law: PowerLaw | None, n: int) -> Phase:
+def phase_of(gen: Estimate | None, mem: Estimate, of_runs: Sequence[Estimate], law: PowerLaw | None, n: int) -> Phase:
     """Phase of a cell.
 
     Args:
         gen: τ_gen; None where the curve could not support one.
         mem: τ_mem.
+        of_runs: τ_mem of each of its runs; one that copied is enough to rule architecture out.
         law: τ_mem(n) fitted to uncensored runs of the same group and p at *smaller* n; None where there is none.
         n: Number of training images.
     """
     if mem.censored:
         if law is None:
             return Phase.UNDECIDED
-        if mem.last > law.predict(n).high:
+        if all(run.censored and run.last > law.predict(n).high for run in of_runs):
             return Phase.ARCHITECTURE
         return Phase.UNDECIDED if gen is None or gen.censored else Phase.TRAINING_TIME
     if gen is None:

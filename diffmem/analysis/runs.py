@@ -81,7 +81,7 @@ class Run:
         import yaml
 
         try:
-            config = yaml.safe_load(path.read_text())
+            config = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError) as error:
             got = " ".join(str(error).split())
             raise DataError(str(path), got=got, expected="a YAML file", remedy="mend or delete it") from error

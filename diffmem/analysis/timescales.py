@@ -15,7 +15,7 @@ fraction w of the way, a draw puts it at w^γ with log γ uniform in ±log 5, wh
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -188,31 +188,30 @@ def tau_overfit(
     return summarize(value, float(steps[-2]), np.exp(lower), np.exp(upper), confidence)
 
 
-def common_level(qualities: Mapping[str, Sequence[float]], factor: float = QUALITY_FACTOR) -> tuple[float, str]:
-    """The level q of τ_gen for a set of runs, and the run that sets it.
+def common_level(qualities: Sequence[tuple[str, Sequence[float]]], factor: float = QUALITY_FACTOR) -> tuple[float, int]:
+    """The level q of τ_gen for a set of runs, and the place of the run that sets it.
 
     q is ``factor`` times the largest, over the runs, of each run's lowest quality, so that every run can reach it. A
     level relative to each run's own minimum would differ from run to run: with few images the distance to the held-out
     set keeps falling while the model copies.
 
     Args:
-        qualities: Quality curve of each run, by its name.
+        qualities: Name and quality curve of each run.
         factor: How far above the worst plateau the level lies.
 
     Raises:
         DataError: No run, or a run without a quality.
     """
-    lowest = {name: min((float(q) for q in curve), default=math.nan) for name, curve in qualities.items()}
-    missing = [name for name, q in lowest.items() if math.isnan(q)]
-    if missing or not lowest:
+    missing = [name for name, curve in qualities if not curve]
+    if missing or not qualities:
         raise DataError(
             "quality level",
             got=f"no quality in {', '.join(missing) or 'any run'}",
-            expected="a quality at every run",
+            expected="a quality in every run",
             remedy="set --quality-level or leave the run out",
         )
-    name = max(lowest, key=lambda each: lowest[each])
-    return factor * lowest[name], name
+    lowest = [min(map(float, curve)) for _, curve in qualities]
+    return factor * max(lowest), lowest.index(max(lowest))
 
 
 def _curve(steps: ArrayLike, values: ArrayLike, what: str) -> tuple[Array, Array]:

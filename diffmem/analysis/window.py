@@ -46,9 +46,11 @@ def generalization_window(
       while L_train has fallen since.
 
     The window is the unbroken series of rows just before the onset whose quality (FID, or the Fréchet distance in use)
-    is at most ``quality_level``, and within two standard errors at most ``plateau_factor`` times the lowest up to and
-    including the onset. Where the samples were still becoming better when copying began, it is empty. Without a quality
-    column it is the last row before the onset.
+    is at most ``quality_level``, and within two standard errors at most ``plateau_factor`` times the lowest before the
+    onset. Where the samples were still becoming better when copying began (none before it was within that factor of the
+    quality at the onset), it is empty. Without a quality column it is the last row before the onset.
+
+    So the best row of a window is known when it is measured: rows after it end the window, void it, or are better.
 
     Args:
         rows: Rows in the order of ``step``.
@@ -66,12 +68,14 @@ def generalization_window(
         raise DataError("evaluations", got="no rows", expected="at least one", remedy="train longer")
     onset = _onset(rows, rule, level)
     before = rows[:onset]
-    best_first = _plateau(rows[: len(before) + 1], len(before), quality_level or math.inf, plateau_factor)
+    best_first = _plateau(before, quality_level or math.inf, plateau_factor)
     marks = (
         f"f_mem's lower bound reached {level:.1%}" if rule == "f_mem" else f"L_test rose {level:.0%} above its minimum"
     )
     begun = f"{marks} at step {_step(rows[onset])}" if onset is not None else f"{marks} at no step"
     window = before[best_first:]
+    if onset is not None and not any(_is_within(plateau_factor, row, rows[onset]) for row in window):
+        window = []
     at = None if onset is None else _step(rows[onset])
     if not window:
         when = "by then" if onset is None else "before that"
@@ -122,20 +126,26 @@ def _onset(rows: Sequence[Mapping[str, Any]], rule: Rule, level: float) -> int |
     return None
 
 
-def _plateau(rows: Sequence[Mapping[str, Any]], end: int, quality_level: float, factor: float) -> int:
-    """Where the unbroken series of good rows that ends before ``end`` begins; ``end`` when there is none."""
+def _plateau(rows: Sequence[Mapping[str, Any]], quality_level: float, factor: float) -> int:
+    """Where the unbroken series of good rows at the end of ``rows`` begins; their number when there is none."""
+    if not rows:
+        return 0
     column = _quality(rows)
     if column is None:
-        return max(end - 1, 0)
-    best = min(float(row[column]) for row in rows)
-    start = end
-    while start > 0:
-        row = rows[start - 1]
-        value, error = float(row[column]), float(row.get(f"{column}_std") or 0)
-        if value > quality_level or value - 2 * error > factor * best:
-            break
+        return len(rows) - 1
+    best = min(rows, key=lambda row: float(row[column]))
+    start = len(rows)
+    while start > 0 and float(rows[start - 1][column]) <= quality_level and _is_within(factor, rows[start - 1], best):
         start -= 1
     return start
+
+
+def _is_within(factor: float, row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the quality of ``row``, less two standard errors, is at most ``factor`` times that of ``other``."""
+    column = _quality([row])
+    return column is None or float(row[column]) - 2 * float(row.get(f"{column}_std") or 0) <= factor * float(
+        other[column]
+    )
 
 
 def _quality(rows: Sequence[Mapping[str, Any]]) -> str | None:

@@ -1,12 +1,11 @@
 """Values that many runs need, computed by the first of them."""
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from diffmem import ranks
-from diffmem.files import is_whole, write_atomic
+from diffmem.files import is_whole, locked, write_atomic
 
 
 def cached(
@@ -33,11 +32,14 @@ def cached(
     """
     path = folder / f"{name}-{short_hash(key, 16)}.pt"
     first = ranks.rank_and_world()[0] == 0
-    with _alone(path) if first else contextlib.nullcontext():
-        if ranks.any_rank(first and _is_usable(path), device):
+    with contextlib.ExitStack() as stack:
+        usable = first and _is_usable(path)
+        if first and not usable and (writable := _try_to_hold(path, stack)):
+            usable = _is_usable(path)  # made by another process meanwhile
+        if ranks.any_rank(usable, device):
             return torch.load(path, map_location=device, weights_only=True)["value"]
         value = compute()
-        if first:
+        if first and writable:
             buffer = io.BytesIO()
             torch.save({"key": dict(key), "value": value.cpu()}, buffer)
             write_atomic(path, buffer.getvalue())
@@ -49,13 +51,14 @@ def short_hash(key: Mapping[str, Any], length: int = 8) -> str:
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:length]
 
 
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Wait until no other process makes ``path``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _try_to_hold(path: Path, stack: contextlib.ExitStack) -> bool:
+    """Wait until no other process makes ``path``; False, with a warning, where the folder cannot be written."""
+    try:
+        stack.enter_context(locked(path.with_name(f".{path.name}.lock"), wait=True))
+    except OSError as error:
+        warnings.warn(f"{path.parent} cannot be written ({error.strerror}); nothing is kept there", stacklevel=3)
+        return False
+    return True
 
 
 def _is_usable(path: Path) -> bool:

@@ -12,9 +12,9 @@ from diffmem.analysis.scaling import Prediction, predict
 from diffmem.analysis.timescales import tau_mem
 from diffmem.analysis.window import PLATEAU_FACTOR, Rule, Window, check_rule, generalization_window
 from diffmem.callbacks.checkpoint import save_checkpoint
-from diffmem.callbacks.evaluation import Columns, EvaluationCallback, table_path
+from diffmem.callbacks.evaluation import Columns, Evaluation, EvaluationCallback, table_path
 from diffmem.data.subset import SubsetData
-from diffmem.errors import ConfigError, require_one_of
+from diffmem.errors import ConfigError, DataError, require_one_of
 from diffmem.files import read_table, write_atomic
 
 CHECKPOINT, REPORT = "generalization.ckpt", "generalization.json"
@@ -82,20 +82,21 @@ class EarlyStopping(EvaluationCallback):
         rows = read_table(table_path(trainer)) if trainer.global_step else []  # step 0 begins a new table
         self._rows = [row for row in rows if int(row["step"]) <= trainer.global_step]
         if self.previous:
-            self.prediction = predict_from(self.previous, len(trainer.datamodule.train_images))  # type: ignore[attr-defined]
+            n, setting = len(trainer.datamodule.train_images), _setting(trainer)  # type: ignore[attr-defined]
+            self.prediction = predict_from(self.previous, n, setting)
             self._say(trainer, f"memorization is predicted at step {self.prediction}, from {len(self.previous)} runs")
         if self._rows:
             self._decide(trainer)
+            if self.window and self.window.best == trainer.global_step:  # its checkpoint may have been cut off
+                self._save(trainer)
 
     def on_row(self, trainer: pl.Trainer, row: Columns) -> None:
         if self.mode == "off":
             return
-        begun = self.window is not None and self.window.onset is not None
         self._rows.append(row)
         self._decide(trainer)
-        if self.window and self.window.best == row["step"] and not begun:
-            path = Path(trainer.default_root_dir) / "checkpoints" / CHECKPOINT
-            save_checkpoint(trainer, trainer.lightning_module, path)
+        if self.window and self.window.best == row["step"]:
+            self._save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.window is not None:
@@ -108,14 +109,48 @@ class EarlyStopping(EvaluationCallback):
             report = {**vars(self.window), "rule": self.rule, "prediction": self.prediction and vars(self.prediction)}
             write_atomic(Path(trainer.default_root_dir) / REPORT, json.dumps(report, indent=2) + "\n")
 
+        if self.window.best is None and trainer.is_global_zero:
+            _checkpoint(trainer).unlink(missing_ok=True)
+
+    @staticmethod
+    def _save(trainer: pl.Trainer) -> None:
+        save_checkpoint(trainer, trainer.lightning_module, _checkpoint(trainer))
+
     @staticmethod
     def _say(trainer: pl.Trainer, sentence: str) -> None:
         if trainer.is_global_zero:
             print(f"early stopping: {sentence}", flush=True)
 
 
-def predict_from(runs: Sequence[str | Path], n: int) -> Prediction:
-    """τ_mem at ``n`` training images from finished runs at other n, with a prediction interval."""
+def _checkpoint(trainer: pl.Trainer) -> Path:
+    return Path(trainer.default_root_dir) / "checkpoints" / CHECKPOINT
+
+
+def _setting(trainer: pl.Trainer) -> object:
+    """That of the run, where the command line has named it."""
+    identities = [each.identity for each in trainer.callbacks if isinstance(each, Evaluation)]  # type: ignore[attr-defined]
+    return next((identity.get("setting") for identity in identities), None)
+
+
+def predict_from(runs: Sequence[str | Path], n: int, setting: object = None) -> Prediction:
+    """τ_mem at ``n`` training images from finished runs at other n, with a prediction interval.
+
+    Args:
+        runs: Folders of runs.
+        n: Number of training images.
+        setting: What their column ``setting`` must say; None for any, the same in all.
+
+    Raises:
+        DataError: A run cannot be read, the runs are of different settings, or they do not predict anything.
+    """
     found = read_runs(runs)
+    settings = {run.identity.get("setting") for run in found} | ({setting} if setting is not None else set())
+    if len(settings) > 1:
+        raise DataError(
+            "early_stopping.previous",
+            got=f"runs of {len(settings)} settings",
+            expected="runs that differ from this one in n, index, seed and length alone",
+            remedy="name runs of this model and optimizer at other n",
+        )
     estimates = [tau_mem(run.column("step"), run.column("f_mem"), run.num_samples) for run in found]
     return predict([run.n for run in found], estimates, n)

@@ -104,7 +104,8 @@ class Evaluation(UpdateCallback):
         seconds: Wall time of the evaluations since training (re)started.
 
     Raises:
-        ConfigError: A count below 1, steps of an unknown form, or a budget that is no share.
+        ConfigError: A count below 1, steps of an unknown form, a budget that is no share, or a trainer without
+            ``max_steps``.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class Evaluation(UpdateCallback):
         self._schedule: Sequence[int] = ()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        require_at_least(1, "trainer", max_steps=trainer.max_steps)
         self._schedule = scheduled_steps(self.steps, trainer.max_steps)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -6,7 +6,7 @@ import lightning.pytorch as pl
 
 from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
 from diffmem.data.subset import SubsetData
-from diffmem.errors import ConfigError, require_one_of
+from diffmem.errors import ConfigError, require_at_least, require_one_of
 from diffmem.metrics.frechet import FrechetDistance, Reference, frechet_distance
 
 _MIN_SAMPLES_FOR_ERROR = 20
@@ -38,6 +38,8 @@ class Frechet(EvaluationCallback):
         self._train: float | None = None
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
+        if self.features and num_samples:
+            require_at_least(2, "evaluation", num_samples=num_samples)
         dimension = data.unit_images(range(1)).numel()
         if self.features and dimension > _MAX_DIMENSION:
             raise ConfigError(

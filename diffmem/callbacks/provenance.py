@@ -44,7 +44,7 @@ class Provenance(pl.Callback):
 def read_record(folder: Path) -> dict[str, Any]:
     """What ``provenance.json`` in ``folder`` says; empty where there is none."""
     path = folder / "provenance.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def update_record(folder: Path, **entries: Any) -> None:
@@ -88,8 +88,13 @@ def environment(trainer: pl.Trainer) -> dict[str, Any]:
 
 def _commit() -> str | None:
     """Commit of the checkout that diffmem runs from, with ``-dirty`` where files differ; None outside a checkout."""
-    describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+
+    def git(*command: str) -> str:
+        here = ["git", "-C", str(Path(__file__).parent), *command]
+        return subprocess.run(here, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # not that of a project diffmem is installed in
+        return git("describe", "--always", "--dirty", "--abbrev=40")
     except (OSError, subprocess.CalledProcessError):
         return None

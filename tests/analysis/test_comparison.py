@@ -60,6 +60,13 @@ def test_the_run_that_sets_the_level_is_named(comparison):
     assert "stopped too early" not in comparison.notes[0]
 
 
+def test_runs_of_one_name_are_told_apart():
+    runs = [run_of_table("s0", evaluations(n, 0, Truth(floor=floor))) for n, floor in ((64, 9.0), (128, 1.0))]
+    for order in (runs, runs[::-1]):
+        found = compare(order, Rules(num_draws=200))
+        assert found.quality_level == 2 * runs[0].column("frechet_pixels").min()
+
+
 def test_a_run_that_stopped_too_early_is_said_to_set_the_level():
     runs = [
         run_of_table("long", evaluations(64, 0, steps=STEPS)),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from diffmem.analysis.gap import between_run_weights, pool
 from diffmem.analysis.phase import Phase, phase_of
 from diffmem.analysis.scaling import fit_exponent
 from diffmem.analysis.timescales import tau_gen, tau_mem
@@ -36,4 +37,12 @@ def good_at(time, last=np.inf):
 )
 def test_phase(gen, mem, law, phase):
     """The law predicts copies near 12,800 updates at n = 128; the longest runs have 327,680."""
-    assert phase_of(gen, mem, law, n=128) is phase
+    assert phase_of(gen, mem, [mem], law, n=128) is phase
+
+
+def test_architecture_protects_no_cell_in_which_a_run_copied():
+    copied, never = memorized_at(20_000), memorized_at(np.inf)
+    cell = pool([copied, never], between_run_weights(2, 1000, seed=0), confidence=0.95)
+    assert cell.censored
+    assert phase_of(good_at(500), cell, [never, never], LAW, n=128) is Phase.ARCHITECTURE
+    assert phase_of(good_at(500), cell, [copied, never], LAW, n=128) is Phase.TRAINING_TIME

@@ -151,10 +151,10 @@ def test_tau_overfit_widens_with_the_errors():
 
 
 def test_the_common_level_is_one_that_every_run_reaches():
-    level, name = common_level({"a": [100, 7, 3], "b": [100, 5, 4], "c": [100, 1, 2]})
-    assert (level, name) == (8, "b")
+    level, place = common_level([("a", [100, 7, 3]), ("b", [100, 5, 4]), ("c", [100, 1, 2])])
+    assert (level, place) == (8, 1)
 
 
 def test_a_run_without_a_quality_sets_no_common_level():
     with pytest.raises(DataError, match="no quality in b"):
-        common_level({"a": [3], "b": []})
+        common_level([("a", [3]), ("b", [])])

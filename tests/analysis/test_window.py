@@ -59,6 +59,28 @@ def test_an_early_low_before_the_samples_are_formed_is_not_the_window():
     assert 100 not in generalization_window(rows).steps
 
 
+@given(st.lists(st.tuples(st.floats(1, 20), st.floats(0, 2)), min_size=2, max_size=12), st.integers(1, 12))
+def test_the_best_row_is_known_when_it_is_measured(qualities, onset):
+    """So its checkpoint can be saved then."""
+    rows = [
+        {"step": k, "frechet_pixels": value, "frechet_pixels_std": error, "f_mem_low": float(k >= onset)}
+        for k, (value, error) in enumerate(qualities)
+    ]
+    saved = None
+    for length in range(1, len(rows) + 1):
+        window = generalization_window(rows[:length])
+        if window.best == length - 1:
+            saved = length - 1
+        assert window.best in (None, saved)
+
+
+def test_samples_that_were_still_becoming_better_leave_no_window():
+    rows = [{"step": k, "frechet_pixels": 2.0**-k, "f_mem_low": float(k == 3)} for k in range(4)]
+    assert generalization_window(rows).best is None
+    assert generalization_window(rows[:3]).best == 2
+    assert generalization_window(rows, plateau_factor=2.0).best == 2
+
+
 def test_without_samples_the_last_row_before_the_split_is_kept():
     rows = [{key: row[key] for key in ("step", "loss_train", "loss_test")} for row in curve(STEPS, 300, 3000)]
     window = generalization_window(rows, "loss_split")

@@ -4,26 +4,36 @@ import json
 
 import pytest
 import torch
-from conftest import SMALL, only_run
+from conftest import ROOT, SMALL, only_run
+from synthetic_runs import evaluations, write_run
 
 from diffmem import fit
-from diffmem.callbacks import EarlyStopping, Memorization
+from diffmem.callbacks import EarlyStopping, Frechet, Memorization
 from diffmem.callbacks.early_stopping import predict_from
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, DataError
 from diffmem.files import read_table, write_table
 
 
 @pytest.fixture
 def copies_from_step_4(monkeypatch):
     """f_mem is 0 before the third evaluation and 1 from then on."""
-    original, calls = Memorization.measure, []
+    original = Memorization.measure
 
     def measure(self, snapshot):
-        calls.append(snapshot.step)
         share = float(snapshot.step >= 4)
         return {**original(self, snapshot), "f_mem": share, "f_mem_low": share}
 
     monkeypatch.setattr(Memorization, "measure", measure)
+
+
+def set_qualities(monkeypatch, by_step):
+    original = Frechet.measure
+    set_to = {"frechet_pixels_std": 0.0}
+    monkeypatch.setattr(
+        Frechet,
+        "measure",
+        lambda self, now: {**original(self, now), **set_to, "frechet_pixels": by_step[now.step]},
+    )
 
 
 def run(run_root, *overrides):
@@ -47,10 +57,31 @@ def test_stop_ends_the_run_at_the_onset_and_leaves_it_finished(tmp_path, copies_
     assert "finished before" in capsys.readouterr().out
 
 
-def test_mark_trains_on_with_the_numbers_of_a_run_without(tmp_path, copies_from_step_4):
+def test_mark_trains_on_with_the_numbers_of_a_run_without(tmp_path, copies_from_step_4, finished_run):
     folder = run(tmp_path, "--early_stopping.mode=mark", "--early_stopping.plateau_factor=1e9")
-    assert [row["step"] for row in read_table(folder / "evaluations.csv")] == ["0", "2", "4", "6"]
+    marked, plain = (read_table(each / "evaluations.csv") for each in (folder, finished_run))
+    assert [row["step"] for row in marked] == ["0", "2", "4", "6"]
+    assert [row["loss_test"] for row in marked] == [row["loss_test"] for row in plain]
     assert json.loads((folder / "generalization.json").read_text())["onset"] == 4
+
+
+def test_without_a_window_no_checkpoint_is_kept(tmp_path, copies_from_step_4, monkeypatch):
+    set_qualities(monkeypatch, {0: 8.0, 2: 4.0, 4: 1.0, 6: 1.0})
+    folder = run(tmp_path, "--early_stopping.mode=mark")
+    report = json.loads((folder / "generalization.json").read_text())
+    assert (report["onset"], report["best"]) == (4, None)
+    assert not (folder / "checkpoints/generalization.ckpt").exists()
+
+
+def test_a_checkpoint_that_was_cut_off_is_saved_by_the_next_start(tmp_path, monkeypatch):
+    set_qualities(monkeypatch, {0: 8.0, 2: 4.0, 4: 1.0, 6: 1.2})
+    folder = run(tmp_path, "--early_stopping.mode=mark")
+    kept = folder / "checkpoints/generalization.ckpt"
+    for path in (kept, folder / "status.json", folder / "checkpoints/step-00000006.ckpt"):
+        path.unlink()
+    run(tmp_path, "--early_stopping.mode=mark")
+    assert json.loads((folder / "generalization.json").read_text())["best"] == 4
+    assert torch.load(kept, weights_only=True)["global_step"] == 4
 
 
 def test_off_leaves_no_trace(finished_run):
@@ -69,6 +100,23 @@ def test_two_runs_predict_the_time_of_a_third(tmp_path):
     prediction = predict_from([tmp_path / "100", tmp_path / "200"], 800)
     assert prediction.low < 8000 < prediction.high
     assert prediction.value == pytest.approx(8000, rel=0.3)
+
+
+def test_runs_of_other_settings_predict_nothing(tmp_path):
+    a, b = (write_run(tmp_path, evaluations(n, 0, setting=setting)) for n, setting in ((64, "a"), (128, "b")))
+    with pytest.raises(DataError, match="runs of 2 settings"):
+        predict_from([a, b], 256)
+    with pytest.raises(DataError, match="runs of 2 settings"):
+        predict_from([a, a], 256, setting="c")
+
+
+def test_a_rule_that_cannot_work_makes_no_run_folder(tmp_path, capsys):
+    model = ["--config", str(ROOT / "configs/gaussian/random_features.yaml"), "--data.n=16", "--data.num_test=16"]
+    assert fit.main([*SMALL, *model, f"--run_root={tmp_path / 'runs'}", "--early_stopping.mode=stop"]) == 2
+    assert "early_stopping.rule: got f_mem" in capsys.readouterr().err
+    assert fit.main([*SMALL, f"--run_root={tmp_path / 'runs'}", "--early_stopping.mode=stop",
+                     "--early_stopping.previous=[none,nowhere]"]) == 3  # fmt: skip
+    assert not (tmp_path / "runs").exists()
 
 
 def test_one_previous_run_is_not_enough():

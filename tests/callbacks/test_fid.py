@@ -12,7 +12,7 @@ from conftest import SMALL
 from torch import nn
 
 from diffmem import fit, ranks
-from diffmem.callbacks import FID, Snapshot, fid
+from diffmem.callbacks import FID, Snapshot, cache, fid
 from diffmem.callbacks.cache import cached
 from diffmem.data.images import ImageData
 from diffmem.errors import ConfigError
@@ -129,6 +129,19 @@ def test_tasks_that_start_together_wait_for_the_first(tmp_path):
         each.join()
     assert len(calls) == 1
     assert all(torch.equal(value, torch.arange(4.0)) for value in values)
+
+
+def test_a_cache_that_others_own_is_read_and_not_written(tmp_path, monkeypatch):
+    device = torch.device("cpu")
+    cached(tmp_path, "value", {"key": 1}, lambda: torch.ones(1), device)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(cache, "locked", refuse)
+    assert cached(tmp_path, "value", {"key": 1}, lambda: torch.zeros(1), device).item() == 1
+    with pytest.warns(UserWarning, match="nothing is kept"):
+        assert cached(tmp_path, "value", {"key": 2}, lambda: torch.zeros(1), device).item() == 0
 
 
 def test_shares_of_the_ranks_add_up(tmp_path, monkeypatch):

@@ -1,4 +1,3 @@
-import importlib
 import io
 import json
 import multiprocessing
@@ -10,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import prepare_celeba
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -23,8 +23,6 @@ from diffmem.data.preparation import load_prepared, prepare
 from diffmem.data.preparation.pixels import decode, shrink
 from diffmem.data.preparation.sources import Folder, natural_key
 from diffmem.errors import ConfigError, DataError
-
-TOOL = Path(__file__).parents[2] / "tools" / "prepare_celeba.py"
 
 
 def picture(seed: int, height: int = 218, width: int = 178) -> Image.Image:
@@ -240,12 +238,6 @@ def test_load_notices_what_does_not_belong_together(tmp_path, folder):
         load_prepared(path)
 
 
-@pytest.fixture
-def command(monkeypatch):
-    monkeypatch.syspath_prepend(TOOL.parent)
-    return importlib.import_module("prepare_celeba").main
-
-
 def _prepare_until_stalled(source: Path, out: Path, pipe: int) -> None:
     """Prepare at 16 pixels and stall at picture 500 for good, after telling so through the pipe."""
     read = Folder.read
@@ -260,7 +252,7 @@ def _prepare_until_stalled(source: Path, out: Path, pipe: int) -> None:
     prepare(source, 16, out, num_workers=2)
 
 
-def test_killed_in_the_middle_then_run_again(tmp_path, jpegs, command, capsys):
+def test_killed_in_the_middle_then_run_again(tmp_path, jpegs, capsys):
     faces, out = tmp_path / "faces", tmp_path / "out.npy"
     faces.mkdir()
     for number in range(601):
@@ -278,7 +270,12 @@ def test_killed_in_the_middle_then_run_again(tmp_path, jpegs, command, capsys):
     assert ended and os.read(receiver, 1) == b"", "the workers outlived their parent"
     os.close(receiver)
 
-    assert command(["--source", str(faces), "--size", "16", "--out", str(out), "--workers", "2", "--benchmark"]) == 0
+    assert (
+        prepare_celeba.main(
+            ["--source", str(faces), "--size", "16", "--out", str(out), "--workers", "2", "--benchmark"]
+        )
+        == 0
+    )
     printed = capsys.readouterr().out
     assert "601 images" in printed
     assert "times as fast" in printed
@@ -303,7 +300,7 @@ def test_killed_in_the_middle_then_run_again(tmp_path, jpegs, command, capsys):
         ({"--source": "damaged"}, 3, "1.jpg"),
     ],
 )
-def test_mistakes_end_in_one_line(tmp_path, monkeypatch, capsys, command, changed, code, named):
+def test_mistakes_end_in_one_line(tmp_path, monkeypatch, capsys, changed, code, named):
     monkeypatch.chdir(tmp_path)
     for name in ("empty", "damaged"):
         Path(name).mkdir()
@@ -311,7 +308,7 @@ def test_mistakes_end_in_one_line(tmp_path, monkeypatch, capsys, command, change
         Path(name).write_text("no")
     arguments = {"--source": "damaged", "--out": "out.npy"} | changed
     try:
-        returned = command([part for pair in arguments.items() for part in pair])
+        returned = prepare_celeba.main([part for pair in arguments.items() for part in pair])
     except SystemExit as exit_:
         returned = exit_.code
     assert returned == code

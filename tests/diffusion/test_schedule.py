@@ -44,7 +44,7 @@ def test_a_single_time_is_exact_and_alone():
     schedule = SingleTime(0.1)
     assert schedule.index_of(0.1) == 0
     assert schedule.time[0].item() == pytest.approx(0.1, rel=1e-14)
-    with pytest.raises(ConfigError, match=r"expected 0\.1, the one the model is trained at"):
+    with pytest.raises(ConfigError, match=r"t: got 0\.01, expected 0\.1, the diffusion time the model"):
         schedule.index_of(0.01)
     with pytest.raises(ConfigError):
         SingleTime(0.0)

@@ -1,8 +1,8 @@
 """Runs of the random-feature model through the command line against the closed form of the theory."""
 
-import importlib.util
 import math
 
+import overlay_theory
 import pytest
 import torch
 from conftest import ROOT, only_run
@@ -115,8 +115,8 @@ def test_loss_is_the_papers():
 
 def test_what_the_model_cannot_do_is_refused(tmp_path, capsys):
     for override, what in {
-        "--losses.t=0.01": "the one the model is trained at",
-        "--scores.t=[0.1,0.2]": "the one the model is trained at",
+        "--losses.t=0.01": "losses.t: got 0.01, expected 0.1, the diffusion time",
+        "--scores.t=[0.1,0.2]": "scores.t: got 0.2, expected 0.1, the diffusion time",
         "--likelihood.num_points=10": "a model of one diffusion time",
         "--model.t=-1": "model.t: got -1",
         "--model.num_noisings=0": "model.num_noisings: got 0",
@@ -128,14 +128,6 @@ def test_what_the_model_cannot_do_is_refused(tmp_path, capsys):
 
 
 @pytest.fixture(scope="module")
-def overlay():
-    spec = importlib.util.spec_from_file_location("overlay_theory", ROOT / "tools/overlay_theory.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("overlay")
     for seed in (3, 4):
@@ -144,8 +136,8 @@ def two_runs(tmp_path_factory):
     return sorted(map(str, root.glob("*/*")))
 
 
-def test_trained_curves_lie_on_the_closed_form(overlay, two_runs, tmp_path, capsys):
-    assert overlay.main([*two_runs, "--out", str(tmp_path)]) == 0
+def test_trained_curves_lie_on_the_closed_form(two_runs, tmp_path, capsys):
+    assert overlay_theory.main([*two_runs, "--out", str(tmp_path)]) == 0
     rows = read_table(tmp_path / "overlay.csv")
     assert [float(row["step"]) for row in rows] == [0, 10, 20, 40]
     for name, tolerance in {"loss_train": 0.02, "loss_test": 0.02, "score_error": 0.06}.items():
@@ -156,10 +148,10 @@ def test_trained_curves_lie_on_the_closed_form(overlay, two_runs, tmp_path, caps
     assert "L_train" in capsys.readouterr().out
 
 
-def test_runs_that_cannot_be_overlaid_are_refused(overlay, two_runs, tmp_path, capsys):
+def test_runs_that_cannot_be_overlaid_are_refused(two_runs, tmp_path, capsys):
     other = run(tmp_path / "other", "--model.feature_seed=5", "--data.batch_mode=fixed", "--data.batch_size=320")
-    assert overlay.main([two_runs[0], str(other), "--out", str(tmp_path)]) == 2
+    assert overlay_theory.main([two_runs[0], str(other), "--out", str(tmp_path)]) == 2
     assert "other W than" in capsys.readouterr().err
-    assert overlay.main([str(tmp_path), "--out", str(tmp_path)]) == 3
+    assert overlay_theory.main([str(tmp_path), "--out", str(tmp_path)]) == 3
     with pytest.raises(ConfigError, match="plain SGD on full batches"):
-        overlay.read_run(run(tmp_path / "adam", "--optimizer=Adam", "--optimizer.lr=0.1"))
+        overlay_theory.read_run(run(tmp_path / "adam", "--optimizer=Adam", "--optimizer.lr=0.1"))

@@ -130,7 +130,7 @@ def load_prepared(path: str | Path, verify: bool = True) -> tuple[np.memmap, dic
         if not file.is_file():
             raise wrong(f"no file {file}")
     try:
-        record = json.loads(record_path.read_text())
+        record = json.loads(record_path.read_text(encoding="utf-8"))
         expected = tuple(record["shape"]), record["dtype"], record["sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise wrong(f"{record_path}, which is not a record ({first_line(error)})") from error
@@ -170,7 +170,7 @@ def _publish(partial: Path, out: Path, record: dict[str, Any]) -> None:
     """Give array and record their names; a kill in between leaves an array without a record, which is not loaded."""
     record_path = out.with_suffix(".json")
     partial_record = partial.with_suffix(".json.partial")
-    partial_record.write_text(json.dumps(record, indent=2) + "\n")
+    partial_record.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     record_path.unlink(missing_ok=True)
     partial.replace(out)
     partial_record.replace(record_path)
