@@ -6,26 +6,18 @@ figures. Runs are read from folders, or from W&B as ``wandb:ENTITY/PROJECT``; ``
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from diffmem import startup
-from diffmem.errors import EXIT_CONFIG, EXIT_DONE, ConfigError, UserError
+from diffmem.command_line import Parser, exit_code_of
+from diffmem.errors import EXIT_DONE, ConfigError
 
 WANDB_SOURCE = "wandb:"
 
 
-class _Parser(argparse.ArgumentParser):
-    """Ends a mistake on the command line in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_CONFIG, f"error: {message}; see {self.prog} --help\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line; the levels are options because the times move with them."""
-    parser = _Parser(prog="python -m diffmem.compare", description=__doc__.partition("\n")[0])
+    parser = Parser(prog="python -m diffmem.compare", description=__doc__.partition("\n")[0])
     parser.add_argument(
         "sources",
         nargs="+",
@@ -55,13 +47,13 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Read, compare, print and write.
+def main(args: list[str] | None = None) -> int:
+    """Run the command line ``args`` (None: the process's own); returns the exit code."""
+    return exit_code_of(lambda: _compare(parser().parse_args(args)))
 
-    Raises:
-        UserError: With the exit code of the program.
-    """
-    options = parser().parse_args(arguments)
+
+def _compare(options: argparse.Namespace) -> int:
+    """Read, compare, write and print."""
     _check(options)
 
     from diffmem.analysis.comparison import Rules, compare
@@ -87,7 +79,6 @@ def run(arguments: Sequence[str] | None = None) -> None:
             num_draws=options.draws,
         ),
     )
-    print(console_text(comparison))
 
     from diffmem.analysis.figures import write_figures
 
@@ -100,20 +91,12 @@ def run(arguments: Sequence[str] | None = None) -> None:
         raise ConfigError(
             "--out", got=f"{options.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"
         ) from error
+    print(console_text(comparison))
     print(f"\nWritten to {options.out}: comparison.csv, comparison.md, {', '.join(each.name for each in figures)}")
     if options.wandb:
         from diffmem.analysis.wandb import upload
 
         print("\n".join(upload(comparison, options.wandb, options.out, figures)))
-
-
-def main() -> int:
-    """Exit code of the program."""
-    try:
-        run()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
     return EXIT_DONE
 
 

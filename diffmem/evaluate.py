@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -23,7 +23,8 @@ from diffmem.callbacks.fid import FID
 from diffmem.callbacks.provenance import check_same_images, environment
 from diffmem.callbacks.sample_grid import SampleGrid
 from diffmem.cli import CLI
-from diffmem.errors import EXIT_DONE, CheckpointError, ConfigError, DataError, UserError
+from diffmem.command_line import Parser, exit_code_of
+from diffmem.errors import EXIT_DONE, CheckpointError, ConfigError, DataError
 from diffmem.files import is_whole, locked, put_row, read_table, write_atomic
 
 #: Keys and groups of keys that change what is measured and leave model and training as they were.
@@ -39,14 +40,14 @@ _ON_ONE_DEVICE = ("--trainer.devices=1", "--trainer.num_nodes=1", "--trainer.str
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line ``args`` (None: the process's own); returns the exit code."""
-    try:
-        options, overrides = _parse(sys.argv[1:] if args is None else args)
+
+    def command() -> int:
+        options, overrides = _parser().parse_known_args(args)
         table = evaluate(options.run, options.checkpoints, overrides, options.out)
-    except UserError as error:
-        print(f"diffmem: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"done: {table}")
-    return EXIT_DONE
+        print(f"done: {table}")
+        return EXIT_DONE
+
+    return exit_code_of(command)
 
 
 def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None = None, out: Path | None = None) -> Path:
@@ -108,13 +109,8 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
     return table
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError("command line", got=message, expected="RUN_DIR and options", remedy="see --help")
-
-
-def _parse(args: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    parser = _Parser(
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
         prog="python -m diffmem.evaluate",
         description="Measure saved checkpoints of a run again, into a table of its own.",
         epilog=f"--key=value for these keys, or keys of these groups: {', '.join(MEASUREMENTS)}",
@@ -125,7 +121,7 @@ def _parse(args: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--checkpoints", default="last", help="all, or last, generalization or saved steps with commas (default: last)"
     )
     parser.add_argument("--out", type=Path, help="table to write (default: RUN_DIR/evaluate/HASH.csv)")
-    return parser.parse_known_args(args)
+    return parser
 
 
 def _check_override(override: str) -> None:

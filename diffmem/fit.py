@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffmem import signals, startup
-from diffmem.errors import EXIT_DONE, EXIT_REQUEUE, UserError
+from diffmem.command_line import exit_code_of
+from diffmem.errors import EXIT_DONE, EXIT_REQUEUE
 
 if TYPE_CHECKING:
     from diffmem.cli import CLI
@@ -21,11 +22,7 @@ def main(args: list[str] | None = None) -> int:
     """Run the command line ``args`` (None: the process's own); returns the exit code."""
     from diffmem.cli import CLI  # seconds of imports, in which a signal must not be lost
 
-    try:
-        return _fit(CLI(args))
-    except UserError as error:
-        print(f"diffmem: {error}", file=sys.stderr)
-        return error.exit_code
+    return exit_code_of(lambda: _fit(CLI(args)))
 
 
 def _fit(cli: CLI) -> int:
@@ -82,7 +79,7 @@ def _beginning(folder: Path, checkpoint: Path | None) -> str:
 def _stopped(folder: Path, stop: signals.StopRequested) -> int:
     from diffmem.cluster import requeue_job
 
-    print(f"stopped: {folder}; the same command goes on", flush=True)
+    print(f"stopped: {folder}; run the same command again to resume", flush=True)
     if stop.requeue:
         requeue_job()
     return EXIT_REQUEUE

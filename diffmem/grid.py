@@ -10,8 +10,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from diffmem.errors import ConfigError, UserError
+from diffmem.command_line import Parser, exit_code_of
+from diffmem.errors import ConfigError
 
 #: Folder of the logs, in the folder that the runs are started from.
 LOGS = Path("logs")
@@ -131,7 +133,7 @@ def options(arguments: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _malformed(where: str, got: str, expected: str) -> ConfigError:
-    return ConfigError(where, got=got, expected=expected, remedy="mend that line")
+    return ConfigError(where, got=got, expected=expected, remedy="correct that line")
 
 
 def find_task(tasks: Sequence[Task], number: str) -> Task:
@@ -150,23 +152,19 @@ def find_task(tasks: Sequence[Task], number: str) -> Task:
     return tasks[int(number) - 1]
 
 
-def main() -> None:
-    """``python -m diffmem.grid GRID K``."""
-    try:
-        if len(sys.argv) != 3:
-            raise ConfigError(
-                "diffmem.grid",
-                got=f"{len(sys.argv) - 1} arguments",
-                expected="GRID K",
-                remedy="python -m diffmem.grid GRID K",
-            )
-        task = find_task(read_grid(Path(sys.argv[1])), sys.argv[2])
-    except UserError as error:
-        print(f"diffmem: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+def main(args: list[str] | None = None) -> int:
+    """Run the command line ``args`` (None: the process's own); returns the exit code, if it does not become a run."""
+    parser = Parser(prog="python -m diffmem.grid", description="Run one task of a grid.")
+    parser.add_argument("grid", type=Path, help="grid file; see tools/make_grid.py")
+    parser.add_argument("task", help="number of the task, from 1")
+    options = parser.parse_args(args)
+    return exit_code_of(lambda: _become(find_task(read_grid(options.grid), options.task)))
+
+
+def _become(task: Task) -> NoReturn:
     print(task.header, flush=True)
     os.execv(sys.executable, [sys.executable, "-m", "diffmem.fit", *task.arguments])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

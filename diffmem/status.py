@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from diffmem.errors import EXIT_DONE, DataError, UserError
+from diffmem.command_line import Parser, exit_code_of
+from diffmem.errors import EXIT_DONE, DataError
 from diffmem.grid import LOGS, read_grid
 from diffmem.run_state import FILE, RunState, state_of_run, state_of_task
 from diffmem.slurm_queue import read_queue
@@ -20,18 +21,18 @@ _AGAIN = ("failed", "died", "stopped")
 _COLORS = {"done": "green", "running": "cyan", "starting": "cyan", "requeued": "yellow", **dict.fromkeys(_AGAIN, "red")}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m diffmem.status", description=__doc__)
+def main(args: list[str] | None = None) -> int:
+    """Run the command line ``args`` (None: the process's own); returns the exit code."""
+    parser = Parser(prog="python -m diffmem.status", description=__doc__)
     parser.add_argument("source", type=Path, help="a folder with runs in or below it, or a grid file")
-    parser.add_argument("--failed", action="store_true", help="only the tasks to submit again, as --array takes them")
+    parser.add_argument("--failed", action="store_true", help="print only the tasks to resubmit, as --tasks takes them")
     parser.add_argument("--logs", type=Path, default=LOGS, help="folder of a grid's logs; default %(default)s")
-    options = parser.parse_args(arguments)
-    try:
-        rows = states(options.source, options.logs)
-    except UserError as error:
-        print(f"diffmem: {error}", file=sys.stderr)
-        return error.exit_code
+    options = parser.parse_args(args)
+    return exit_code_of(lambda: _show(options))
+
+
+def _show(options: argparse.Namespace) -> int:
+    rows = states(options.source, options.logs)
     if options.failed:
         print(",".join(str(number) for number, _, run in rows if run.state in _AGAIN))
         return EXIT_DONE
@@ -54,7 +55,7 @@ def states(source: Path, logs: Path = LOGS) -> list[Row]:
     folders = sorted(path.parent for path in source.rglob(FILE))
     if not folders:
         raise DataError(
-            str(source), got="no runs", expected="a grid file or a folder with runs", remedy="mend the path"
+            str(source), got="no runs", expected="a grid file or a folder with runs", remedy="correct the path"
         )
     return [(number, folder.name, state_of_run(folder)) for number, folder in enumerate(folders, start=1)]
 

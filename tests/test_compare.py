@@ -12,23 +12,20 @@ from diffmem import compare
 STEPS = log_steps(10_000)
 
 
-def call(*arguments, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["compare", *map(str, arguments)])
+def call(*arguments, capsys):
     try:
-        code = compare.main()
+        code = compare.main([*map(str, arguments)])
     except SystemExit as leave:
         code = leave.code
     output = capsys.readouterr()
     return code, output.out, output.err
 
 
-def test_a_comparison_prints_its_table_and_writes_its_files(tmp_path, monkeypatch, capsys):
+def test_a_comparison_prints_its_table_and_writes_its_files(tmp_path, capsys):
     write_study(tmp_path / "runs", (32, 64, 128), steps=STEPS)
     write_study(tmp_path / "runs", (32, 64, 128), steps=STEPS, optimizer="SGD", setting="sgd")
     out = tmp_path / "out"
-    code, text, _ = call(
-        tmp_path / "runs", "--by", "optimizer", "--out", out, "--draws", 200, monkeypatch=monkeypatch, capsys=capsys
-    )
+    code, text, _ = call(tmp_path / "runs", "--by", "optimizer", "--out", out, "--draws", 200, capsys=capsys)
     assert code == 0
     table = pd.read_csv(out / "comparison.csv")
     assert list(zip(table["group"], table["n"], strict=True)) == [
@@ -63,9 +60,9 @@ def without_f_mem(root):
         (lambda root: write_study(root, (32,), steps=STEPS), 2, "with one run"),
     ],
 )
-def test_a_mistake_ends_in_one_line(make, code, reason, tmp_path, monkeypatch, capsys):
+def test_a_mistake_ends_in_one_line(make, code, reason, tmp_path, capsys):
     make(tmp_path / "runs")
-    found, _, error = call(tmp_path / "runs", "--out", tmp_path / "out", monkeypatch=monkeypatch, capsys=capsys)
+    found, _, error = call(tmp_path / "runs", "--out", tmp_path / "out", capsys=capsys)
     assert found == code
     assert reason in error
     assert error.count("\n") == 1
@@ -83,8 +80,8 @@ def test_a_mistake_ends_in_one_line(make, code, reason, tmp_path, monkeypatch, c
         (["wandb:project"], "ENTITY/PROJECT"),
     ],
 )
-def test_a_wrong_argument_ends_in_one_line(arguments, reason, monkeypatch, capsys):
-    code, _, error = call(*arguments, monkeypatch=monkeypatch, capsys=capsys)
+def test_a_wrong_argument_ends_in_one_line(arguments, reason, capsys):
+    code, _, error = call(*arguments, capsys=capsys)
     assert code == 2
     assert reason in error
     assert error.count("\n") == 1

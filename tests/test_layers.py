@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {
         "__init__",
+        "command_line",
         "errors",
         "files",
         "grid",
@@ -33,6 +34,7 @@ LAYERS = [
 ]
 TORCH_FREE = {
     "analysis",
+    "command_line",
     "compare",
     "errors",
     "files",

@@ -196,7 +196,7 @@ def test_ctrl_c_lets_the_runs_stop_and_starts_no_more(tmp_path, tasks, stand_in)
     assert code == 130
     assert time.monotonic() - began < 20
     assert (tmp_path / "events").read_text().count("begins") == 2
-    assert "the same command again goes on" in report
+    assert "run the same command again to resume" in report
     assert "exit 75" in tasks[0].log(tmp_path / "logs").read_text()
 
 

@@ -5,7 +5,6 @@ as the plain implementation each one is. ``--quick`` shrinks every size and show
 nothing. The peers come with ``pip install -e ".[bench]"``.
 """
 
-import argparse
 import json
 import platform
 import sys
@@ -19,6 +18,7 @@ from benchmarks.timing import PLAIN, Measurement, Scale
 from rich.console import Console
 from rich.table import Table
 
+from diffmem.command_line import Parser
 from diffmem.files import write_atomic
 from diffmem.models.ddpm import CompileMode
 
@@ -77,7 +77,7 @@ def _processor() -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one round: does it run?")
     parser.add_argument("--only", nargs="+", choices=_BENCHMARKS, default=list(_BENCHMARKS), help="which to measure")
     parser.add_argument("--rounds", type=int, default=5, help="rounds over all implementations (default 5)")

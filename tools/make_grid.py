@@ -17,7 +17,8 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from diffmem.errors import EXIT_DONE, ConfigError, UserError
+from diffmem.command_line import exit_code_of
+from diffmem.errors import EXIT_DONE, ConfigError
 from diffmem.grid import check_line, options
 
 _OPERATORS = {
@@ -129,17 +130,17 @@ def _compute(tree: ast.AST, names: Mapping[str, Number]) -> Number:
     raise SyntaxError(ast.unparse(tree))
 
 
-def main() -> int:
-    arguments = sys.argv[1:]
-    if not arguments or {"-h", "--help"} & {*arguments}:
+def main(args: list[str] | None = None) -> int:
+    args = sys.argv[1:] if args is None else args
+    if not args or {"-h", "--help"} & {*args}:
         print(__doc__)
         return EXIT_DONE
-    try:
-        lines = grid_lines(arguments)
-    except UserError as error:
-        print(f"make_grid: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"# {len(lines)} runs: python tools/make_grid.py {shlex.join(arguments)}")
+    return exit_code_of(lambda: _print_grid(args))
+
+
+def _print_grid(args: list[str]) -> int:
+    lines = grid_lines(args)
+    print(f"# {len(lines)} runs: python tools/make_grid.py {shlex.join(args)}")
     print("\n".join(lines))
     return EXIT_DONE
 

@@ -20,7 +20,8 @@ from torch import nn
 from diffmem import ranks, signals
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.cli import CLI
-from diffmem.errors import ConfigError, UserError
+from diffmem.command_line import exit_code_of
+from diffmem.errors import ConfigError
 
 _BLOCK = 25
 
@@ -102,12 +103,12 @@ def measure(arguments: list[str]) -> list[tuple[float, float]]:
         return bare.seconds[1:]
 
 
-def main() -> int:
-    try:
-        pairs = measure(sys.argv[1:])
-    except UserError as error:
-        print(f"overhead: {error}", file=sys.stderr)
-        return error.exit_code
+def main(args: list[str] | None = None) -> int:
+    return exit_code_of(lambda: _print_overhead(sys.argv[1:] if args is None else args))
+
+
+def _print_overhead(args: list[str]) -> int:
+    pairs = measure(args)
     rank, world_size = ranks.rank_and_world()
     if rank == 0:
         ratio = statistics.median(trained / alone for trained, alone in pairs)

@@ -23,8 +23,9 @@ from torch import Tensor
 
 from diffmem.analysis import style
 from diffmem.cli import CLI
+from diffmem.command_line import Parser, exit_code_of
 from diffmem.data.subset import SubsetData
-from diffmem.errors import EXIT_DONE, ConfigError, DataError, UserError
+from diffmem.errors import EXIT_DONE, ConfigError, DataError
 from diffmem.files import read_table
 from diffmem.models import RandomFeatures
 from diffmem.theory.dynamics import PopulationMoments, TrainingDynamics
@@ -196,18 +197,18 @@ def draw(table: pd.DataFrame, path: Path, title: str) -> None:
     style.save(figure, path)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(args: list[str] | None = None) -> int:
     """Run the command line; the exit code is 0, 2 for a bad config, 3 for bad data."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a run")
     parser.add_argument("--out", type=Path, required=True, help="folder for overlay.csv and overlay.png")
-    arguments = parser.parse_args(argv)
-    try:
-        runs = [read_run(folder) for folder in arguments.runs]
-        table = compare(runs)
-    except UserError as error:
-        print(f"overlay_theory: {error}", file=sys.stderr)
-        return error.exit_code
+    arguments = parser.parse_args(args)
+    return exit_code_of(lambda: _overlay(arguments))
+
+
+def _overlay(arguments: argparse.Namespace) -> int:
+    runs = [read_run(folder) for folder in arguments.runs]
+    table = compare(runs)
     arguments.out.mkdir(parents=True, exist_ok=True)
     table.to_csv(arguments.out / "overlay.csv", index=False)
     p, d = runs[0].features.shape

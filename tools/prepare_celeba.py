@@ -7,7 +7,6 @@ import io
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 from PIL import Image
@@ -15,19 +14,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torchvision import transforms
 
+from diffmem.command_line import Parser, exit_code_of
 from diffmem.data.preparation import open_source, prepare
-from diffmem.errors import EXIT_CONFIG, EXIT_DATA, EXIT_DONE, UserError
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage text."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_CONFIG, f"{message}; see --help\n")
+from diffmem.errors import EXIT_DONE, DataError
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    parser = OneLineParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument(
         "--source",
         type=Path,
@@ -64,8 +57,12 @@ def time_plain_loop(source: Path, size: int, rgb: bool, skipped: set[str], sampl
     return len(chosen) / (time.perf_counter() - start)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    options = parse_arguments(arguments)
+def main(args: list[str] | None = None) -> int:
+    options = parse_arguments(args)
+    return exit_code_of(lambda: _prepare(options))
+
+
+def _prepare(options: argparse.Namespace) -> int:
     console = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:.0f} images/s"), TimeRemainingColumn())
     start = time.perf_counter()
@@ -87,12 +84,13 @@ def main(arguments: list[str] | None = None) -> int:
             names = {entry["name"] for entry in record["skipped"]}
             plain = time_plain_loop(options.source, options.size, options.rgb, names)
             print(f"plain torchvision loop: {plain:.0f} images/s; this run was {rate / plain:.1f} times as fast")
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
     except OSError as error:
-        print(f"{error}; check the disk, the permissions, and that no other run writes the same file", file=sys.stderr)
-        return EXIT_DATA
+        raise DataError(
+            str(options.out),
+            got=str(error),
+            expected="an array to be written",
+            remedy="check the disk, the permissions, and that no other run writes the same file",
+        ) from error
     except KeyboardInterrupt:
         print(f"interrupted; {options.out} was not written", file=sys.stderr)
         return 130

@@ -19,7 +19,8 @@ from types import FrameType
 from rich.console import Console
 from rich.live import Live
 
-from diffmem.errors import EXIT_DONE, EXIT_FAILED, EXIT_REQUEUE, UserError
+from diffmem.command_line import Parser, exit_code_of
+from diffmem.errors import EXIT_DONE, EXIT_FAILED, EXIT_REQUEUE
 from diffmem.grid import EXIT, LOGS, Task, options, read_grid
 from diffmem.run_state import RunState, state_of_task
 from diffmem.status import describe, table
@@ -150,7 +151,7 @@ class GridRunner:
         signal.setitimer(signal.ITIMER_REAL, 0)
         failed = [number for number, code in self.exit_codes.items() if code not in (EXIT_DONE, EXIT_REQUEUE)]
         if self._stopping:
-            self.console.print("stopped; the same command again goes on")
+            self.console.print("stopped; run the same command again to resume")
             return _EXIT_INTERRUPTED
         if failed:
             names = ", ".join(map(str, sorted(failed)))
@@ -175,20 +176,15 @@ def visible_gpus() -> list[str]:
     return [str(number) for number in range(sum(line.startswith("GPU ") for line in listed))]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(args: list[str] | None = None) -> int:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("grid", type=Path, help="grid file; see tools/make_grid.py")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time; default %(default)s")
     parser.add_argument("--logs", type=Path, default=LOGS, help="folder of the logs; default %(default)s")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(args)
     if options.jobs < 1:
         parser.error(f"--jobs: got {options.jobs}, expected at least 1")
-    try:
-        tasks = read_grid(options.grid)
-    except UserError as error:
-        print(f"run_grid: {error}", file=sys.stderr)
-        return error.exit_code
-    return GridRunner(tasks, options.jobs, options.logs, Console()).run()
+    return exit_code_of(lambda: GridRunner(read_grid(options.grid), options.jobs, options.logs, Console()).run())
 
 
 if __name__ == "__main__":

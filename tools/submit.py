@@ -11,7 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from diffmem.errors import EXIT_DONE, EXIT_FAILED, ConfigError, UserError
+from diffmem.command_line import Parser, exit_code_of
+from diffmem.errors import EXIT_DONE, EXIT_FAILED, ConfigError
 from diffmem.grid import Task, find_task, read_grid
 
 SCRIPT = Path(__file__).resolve().parent.parent / "sbatch" / "fit_array.sbatch"
@@ -53,21 +54,19 @@ def command(tasks: list[Task], chosen: str | None, at_once: int | None, options:
     ]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+def main(args: list[str] | None = None) -> int:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("grid", type=Path, help="grid file; see tools/make_grid.py")
     parser.add_argument("--dry-run", action="store_true", help="print the command and the runs, submit nothing")
     parser.add_argument("--tasks", metavar="LIST", help="only these, e.g. 1-4,7; see diffmem.status --failed")
     parser.add_argument("--at-once", type=int, metavar="N", help="maximum number of tasks running at once")
-    options, sbatch_options = parser.parse_known_args(arguments)
-    try:
-        tasks = read_grid(options.grid)
-        wanted = command(tasks, options.tasks, options.at_once, sbatch_options)
-    except UserError as error:
-        print(f"submit: {error}", file=sys.stderr)
-        return error.exit_code
+    options, sbatch_options = parser.parse_known_args(args)
+    return exit_code_of(lambda: _submit(options, sbatch_options))
+
+
+def _submit(options: argparse.Namespace, sbatch_options: list[str]) -> int:
+    tasks = read_grid(options.grid)
+    wanted = command(tasks, options.tasks, options.at_once, sbatch_options)
     if options.dry_run:
         print(shlex.join(wanted))
         for task in tasks:

@@ -2,11 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from diffmem.errors import EXIT_CONFIG, EXIT_DONE, UserError
+from diffmem.command_line import Parser, exit_code_of
+from diffmem.errors import EXIT_DONE, ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,26 +15,20 @@ if TYPE_CHECKING:
     from diffmem.theory.studies import Setting
 
 
-class _Parser(argparse.ArgumentParser):
-    """Argument errors in one line."""
+def main(args: list[str] | None = None) -> int:
+    """Run the command line ``args`` (None: the process's own); the exit code is 0, or 2 for a bad value."""
+    arguments = _parser().parse_args(args)
+    return exit_code_of(lambda: _run(arguments))
 
-    def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_CONFIG, f"{self.prog}: {message}\n")
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one study; the exit code is 0, or 2 for a bad value."""
-    arguments = _parser().parse_args(argv)
+def _run(arguments: argparse.Namespace) -> int:
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        print(f"--out: {error}", file=sys.stderr)
-        return EXIT_CONFIG
-    try:
-        arguments.study(arguments)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+        raise ConfigError(
+            "--out", got=f"{arguments.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"
+        ) from error
+    arguments.study(arguments)
     print(f"written to {arguments.out}")
     return EXIT_DONE
 
@@ -161,7 +156,7 @@ _positive.__name__, _whole.__name__ = "number", "whole number"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m diffmem.theory", description=__doc__)
+    parser = Parser(prog="python -m diffmem.theory", description=__doc__)
     studies = parser.add_subparsers(required=True, metavar="STUDY")
     tau_help = "in the paper's time τ = kη/d² for update k of size η"
 

@@ -1,0 +1,44 @@
+"""What a shell sees of any command."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from diffmem.command_line import Parser, exit_code_of
+from diffmem.errors import DataError
+
+
+def test_a_user_error_is_one_line_and_has_its_code(capsys):
+    def command():
+        raise DataError("file", got="none", expected="one", remedy="make it")
+
+    assert exit_code_of(command) == 3
+    assert capsys.readouterr().err == "diffmem: file: got none, expected one; make it\n"
+
+
+def test_a_mistake_on_the_command_line_is_one_line(capsys):
+    with pytest.raises(SystemExit) as leave:
+        Parser(prog="tool").parse_args(["--no-such-option"])
+    assert leave.value.code == 2
+    assert capsys.readouterr().err == "diffmem: unrecognized arguments: --no-such-option; see tool --help\n"
+
+
+COMMAND = "import sys; from diffmem.command_line import exit_code_of; sys.exit(exit_code_of(lambda: print(TEXT) or 0))"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    code = COMMAND.replace("TEXT", "'line\\n' * 100_000")
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 0
+
+
+def test_letters_that_a_locale_lacks_are_replaced():
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-c", COMMAND.replace("TEXT", "chr(964) + chr(246)")]
+    result = subprocess.run(command, env=environment, capture_output=True)
+    assert (result.returncode, result.stdout.decode("latin-1"), result.stderr) == (0, "?ö\n", b"")
