@@ -18,8 +18,9 @@ import torch
 
 from diffmem.callbacks.checkpoint import newest_checkpoint
 from diffmem.callbacks.early_stopping import CHECKPOINT as GENERALIZATION
-from diffmem.callbacks.evaluation import Evaluation, EvaluationCallback
+from diffmem.callbacks.evaluation import Evaluation
 from diffmem.callbacks.fid import FID
+from diffmem.callbacks.observer import EvaluationObserver
 from diffmem.callbacks.provenance import check_same_images, environment
 from diffmem.callbacks.sample_grid import SampleGrid
 from diffmem.cli import CLI
@@ -178,7 +179,7 @@ def _check_table(table: Path, config_hash: str) -> None:
 
 def _only_measures(callback: pl.Callback) -> bool:
     """Whether ``callback`` adds columns and writes nothing into the run's folder."""
-    measures = isinstance(callback, EvaluationCallback) and type(callback).measure is not EvaluationCallback.measure
+    measures = isinstance(callback, EvaluationObserver) and type(callback).measure is not EvaluationObserver.measure
     return measures and not isinstance(callback, SampleGrid)
 
 

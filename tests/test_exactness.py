@@ -181,7 +181,6 @@ def test_dropout_does_not_depend_on_the_number_of_ranks(monkeypatch):
     halves = []
     for rank in (0, 1):
         monkeypatch.setattr("diffmem.ranks.rank_and_world", lambda rank=rank: (rank, 2))
-        monkeypatch.setattr("diffmem.networks.unet.rank_and_world", lambda rank=rank: (rank, 2))
         half = slice(4 * rank, 4 * rank + 4)
         halves.append(model.training_step(Batch(3, images[half], torch.arange(8)[half]), 0))
     torch.testing.assert_close(sum(halves) / 2, whole)

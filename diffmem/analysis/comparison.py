@@ -90,6 +90,7 @@ class Comparison:
     rules: Rules
     quality: str
     quality_level: float
+    level_note: str
     groups: tuple[Group, ...]
     notes: tuple[str, ...]
 
@@ -137,7 +138,7 @@ def compare(runs: Sequence[Run], rules: Rules = Rules()) -> Comparison:
             "mem": _law([each for each in measured if each.run.n not in outlived], "mem", rules.confidence),
         }
         groups.append(Group(name, cells, laws, _collapse(measured, rules), phases))
-    return Comparison(rules, quality, level, tuple(groups), (level_note, *_note_lines(notes)))
+    return Comparison(rules, quality, level, level_note, tuple(groups), tuple(_note_lines(notes)))
 
 
 def _quality_level(runs: Sequence[Run], quality: str, wanted: float | None) -> tuple[float, str]:

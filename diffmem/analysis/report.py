@@ -48,12 +48,14 @@ def rule_lines(comparison: Comparison) -> list[str]:
     lines = [
         f"Times in {CLOCKS[rules.clock]}; groups by {', '.join(rules.by)}; intervals at {rules.confidence:.0%}.",
         f"τ_gen: first evaluation with {comparison.quality} ≤ q and still so at the next one, log-interpolated.",
-        comparison.notes[0],
+        comparison.level_note,
         f"τ_mem: first evaluation with f_mem ≥ {rules.mem_level:g} and still so at the next one, log-interpolated; "
         "another level moves it by about 2×.",
         "τ_overfit: the evaluation with the lowest loss_test.",
         "> x: not reached by the evaluations up to x, or an interval that reaches beyond them.",
     ]
+    if comparison.quality == "fid":
+        lines.append("The error of an FID in the interval of τ_gen is fid_std, its deviation over the reference sets.")
     if 1 in sizes:
         lines.append(
             "One run in a cell: its interval holds the sampling of its evaluations and their spacing, not the spread "
@@ -93,7 +95,7 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def console_text(comparison: Comparison) -> str:
     """What the command prints."""
     parts = [rule_lines(comparison), [""], [text_table(HEADER, table_rows(comparison))], [""], law_lines(comparison)]
-    notes = [f"Note: {note}" for note in comparison.notes[1:]]
+    notes = [f"Note: {note}" for note in comparison.notes]
     return "\n".join(line for part in (*parts, notes) for line in part)
 
 
@@ -116,8 +118,8 @@ def csv_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
         "gap": _number(cell.gap),
         "ratio": _number(cell.ratio),
         "censored": any(each is not None and each.censored for each in (gen, mem)),
-        **{key: value for key, value in _fields("gap", cell.gap).items() if key != "gap"},
-        **{key: value for key, value in _fields("ratio", cell.ratio).items() if key != "ratio"},
+        **_fields("gap", cell.gap),
+        **_fields("ratio", cell.ratio),
         **_fields("tau_overfit", overfit),
         "phase": phase.value if phase else None,
         "clock": rules.clock,
@@ -140,8 +142,8 @@ def write_markdown(comparison: Comparison, path: Path, figures: Sequence[Path] =
     if comparison.phases:
         phases = [(p.group, str(p.n), str(p.num_parameters), p.phase.value) for p in comparison.phases]
         sections += ["## Phases", PHASE_RULE, text_table(("group", "n", "p", "phase"), phases)]
-    if comparison.notes[1:]:
-        sections += ["## Notes", "\n".join(f"- {note}" for note in comparison.notes[1:])]
+    if comparison.notes:
+        sections += ["## Notes", "\n".join(f"- {note}" for note in comparison.notes)]
     if figures:
         shown = (f"![{each.stem}]({each.name})\n\n{CAPTIONS[each.stem]}" for each in figures)
         sections += ["## Figures", "\n\n".join(shown)]

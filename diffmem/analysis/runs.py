@@ -84,7 +84,7 @@ class Run:
             config = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError) as error:
             got = " ".join(str(error).split())
-            raise DataError(str(path), got=got, expected="a YAML file", remedy="mend or delete it") from error
+            raise DataError(str(path), got=got, expected="a YAML file", remedy="fix or delete it") from error
         return config if isinstance(config, dict) else {}
 
     @property
@@ -125,7 +125,7 @@ def read_runs(sources: Iterable[str | Path]) -> list[Run]:
                 str(source),
                 got="no such folder",
                 expected=f"a folder with {TABLE} in or below it",
-                remedy="mend the path",
+                remedy="correct the path",
             )
         found = sorted(path.parent.resolve() for path in source.rglob(TABLE))
         if not found:
@@ -185,14 +185,14 @@ def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None) -> 
         if len(values):
             identity[column] = _plain_value(values[0])
     if not isinstance(identity.get("n"), int):
-        raise refuse("column n", str(identity.get("n", "empty")), "the number of training images", f"mend {TABLE}")
+        raise refuse("column n", str(identity.get("n", "empty")), "the number of training images", f"fix {TABLE}")
     numbers = table.drop(columns=[*identity], errors="ignore").copy()
     for column in numbers.select_dtypes(exclude="number"):
         numeric = pd.to_numeric(numbers[column], errors="coerce")
         broken = numbers[column][numeric.isna() & numbers[column].notna()]
         if len(broken) and _is_number_column(str(column)):
             got = f"{broken.iloc[0]!r} in row {broken.index[0] + 1}"
-            raise refuse(f"column {column}", got, "numbers", f"mend {TABLE}")
+            raise refuse(f"column {column}", got, "numbers", f"fix {TABLE}")
         if not len(broken):
             numbers[column] = numeric
     if (
@@ -200,7 +200,7 @@ def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None) -> 
         or not numbers["step"].is_monotonic_increasing
         or numbers["step"].duplicated().any()
     ):
-        raise refuse("column step", "a step missing, repeated or out of order", "ascending steps", f"mend {TABLE}")
+        raise refuse("column step", "a step missing, repeated or out of order", "ascending steps", f"fix {TABLE}")
     return Run(name, folder, numbers.reset_index(drop=True), identity)
 
 

@@ -124,7 +124,7 @@ def tau_gen(
             "quality",
             got=f"{quality.min():g} at step {steps[quality.argmin()]:g}",
             expected="positive distances",
-            remedy="mend the quality column",
+            remedy="fix the quality column",
         )
     log_quality = np.log(quality)
     draws = np.tile(-log_quality, (num_draws, 1))
@@ -227,7 +227,7 @@ def _curve(steps: ArrayLike, values: ArrayLike, what: str) -> tuple[Array, Array
         )
     if not np.isfinite(values).all():
         at = steps[~np.isfinite(values)][0]
-        raise DataError(what, got=f"no finite value at step {at:g}", expected="a number", remedy="mend the column")
+        raise DataError(what, got=f"no finite value at step {at:g}", expected="a number", remedy="fix the column")
     if not (np.isfinite(steps).all() and steps[0] >= 0 and (np.diff(steps) > 0).all()):
         raise DataError("steps", got="a step that does not ascend", expected="0 ≤ ascending steps", remedy="sort them")
     return steps, values
@@ -236,7 +236,7 @@ def _curve(steps: ArrayLike, values: ArrayLike, what: str) -> tuple[Array, Array
 def _errors(std: ArrayLike, values: Array) -> Array:
     errors = np.asarray(std, dtype=np.float64)
     if errors.shape != values.shape or not (np.isfinite(errors) & (errors >= 0)).all():
-        raise DataError("std", got="an entry missing or negative", expected="one ≥ 0 per evaluation", remedy="mend it")
+        raise DataError("std", got="an entry missing or negative", expected="one ≥ 0 per evaluation", remedy="fix it")
     return errors
 
 

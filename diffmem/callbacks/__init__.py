@@ -2,12 +2,13 @@
 
 from diffmem.callbacks.checkpoint import Checkpoint
 from diffmem.callbacks.early_stopping import EarlyStopping
-from diffmem.callbacks.evaluation import Evaluation, EvaluationCallback, Snapshot
+from diffmem.callbacks.evaluation import Evaluation
 from diffmem.callbacks.fid import FID
 from diffmem.callbacks.frechet import Frechet
 from diffmem.callbacks.likelihood import Likelihood
 from diffmem.callbacks.losses import Losses
 from diffmem.callbacks.memorization import Memorization
+from diffmem.callbacks.observer import EvaluationObserver, Snapshot
 from diffmem.callbacks.progress import ProgressReport
 from diffmem.callbacks.provenance import Provenance
 from diffmem.callbacks.requeue import Requeue
@@ -22,7 +23,7 @@ __all__ = [
     "Checkpoint",
     "EarlyStopping",
     "Evaluation",
-    "EvaluationCallback",
+    "EvaluationObserver",
     "Frechet",
     "Likelihood",
     "Losses",

@@ -12,7 +12,8 @@ from diffmem.analysis.scaling import Prediction, predict
 from diffmem.analysis.timescales import tau_mem
 from diffmem.analysis.window import PLATEAU_FACTOR, Rule, Window, check_rule, generalization_window
 from diffmem.callbacks.checkpoint import save_checkpoint
-from diffmem.callbacks.evaluation import Columns, Evaluation, EvaluationCallback, table_path
+from diffmem.callbacks.evaluation import Evaluation, table_path
+from diffmem.callbacks.observer import EvaluationObserver, Row
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, DataError, require_one_of
 from diffmem.files import read_table, write_atomic
@@ -20,7 +21,7 @@ from diffmem.files import read_table, write_atomic
 CHECKPOINT, REPORT = "generalization.ckpt", "generalization.json"
 
 
-class EarlyStopping(EvaluationCallback):
+class EarlyStopping(EvaluationObserver):
     """Keeps the best checkpoint of the generalization window and, where asked to, stops when memorization begins.
 
     ``checkpoints/generalization.ckpt`` is the best one so far, ``generalization.json`` says which step it is and why;
@@ -61,7 +62,7 @@ class EarlyStopping(EvaluationCallback):
         self.previous = previous or []
         self.prediction: Prediction | None = None
         self.window: Window | None = None
-        self._rows: list[Columns] = []
+        self._rows: list[Row] = []
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
         if self.mode == "off":
@@ -90,7 +91,7 @@ class EarlyStopping(EvaluationCallback):
             if self.window and self.window.best == trainer.global_step:  # its checkpoint may have been cut off
                 self._save(trainer)
 
-    def on_row(self, trainer: pl.Trainer, row: Columns) -> None:
+    def on_row(self, trainer: pl.Trainer, row: Row) -> None:
         if self.mode == "off":
             return
         self._rows.append(row)

@@ -1,17 +1,16 @@
 """Scheduled evaluation: samples are made once and every measurement reads them."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
 from diffmem import ranks, rng
+from diffmem.callbacks.observer import EvaluationObserver, Images, Row, Snapshot
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.data.subset import SubsetData
 from diffmem.diffusion.sampling import check_sampling_steps
@@ -19,74 +18,11 @@ from diffmem.errors import ConfigError, DivergenceError, require_at_least
 from diffmem.files import put_row, read_table
 from diffmem.steps import scheduled_steps
 
-Columns = Mapping[str, float | int | str | None]
-
-
-class Images(Protocol):
-    """What the measurements read of the data: float images (·, C, H, W) or vectors (·, d), as the model sees them."""
-
-    train_images: Tensor
-    test_images: Tensor
-    mean: Tensor
-
-    def to_unit(self, images: Tensor) -> Tensor:
-        """Images in the pixel range [0, 1]; vectors in the units of the source."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One scheduled step as the measurements see it.
-
-    Attributes:
-        step: Number of optimizer updates.
-        samples: This rank's share of the samples, (·, \\*), centred like the training images.
-        rows: Which of the samples those are.
-        num_samples: Number of samples over all ranks, 0 for a model that cannot sample.
-        model: The module, in eval mode, with ``schedule``, ``losses`` and ``score``.
-        data: Training and held-out images.
-        folder: The run's folder.
-    """
-
-    step: int
-    samples: Tensor
-    rows: range
-    num_samples: int
-    model: pl.LightningModule
-    data: Images
-    folder: Path
-
-    @property
-    def device(self) -> torch.device:
-        return self.samples.device
-
-
-class EvaluationCallback(pl.Callback):
-    """A callback that takes part in the evaluations. Every rank calls every method equally often.
-
-    Attributes:
-        needs_samples: Whether ``measure`` reads the samples; it is not called where there are none.
-    """
-
-    needs_samples = False
-
-    def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
-        """Refuse, before anything is written, what could not be measured: a ConfigError says how to change it."""
-
-    def on_sampling(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The next batch of samples is about to be drawn."""
-
-    def measure(self, snapshot: Snapshot) -> Columns:
-        """Columns to add to the row of this step; the same on every rank."""
-        return {}
-
-    def on_row(self, trainer: pl.Trainer, row: Columns) -> None:
-        """The row of a step is complete and, on rank 0, written."""
-
 
 class Evaluation(UpdateCallback):
     """At scheduled steps, draws samples and writes one row of ``evaluations.csv``.
 
-    The columns come from the trainer's :class:`EvaluationCallback`\\ s, and from the module where it has
+    The columns come from the trainer's :class:`EvaluationObserver`\\ s, and from the module where it has
     ``columns(step)``. A module without ``sample`` is measured without samples. Training does not notice: no global
     random state is touched and every submodule gets its mode back.
 
@@ -128,7 +64,7 @@ class Evaluation(UpdateCallback):
         scheduled_steps(steps, max_steps=1)
         self.steps, self.num_samples, self.sampling_steps = steps, num_samples, sampling_steps
         self.batch_size, self.seed, self.budget = batch_size, seed, budget
-        self.identity: Columns = {}
+        self.identity: Row = {}
         self.seconds = 0.0
         self._start = self._latest = 0.0
         self._schedule: Sequence[int] = ()
@@ -164,7 +100,7 @@ class Evaluation(UpdateCallback):
         too_dear = self.seconds + self._latest > self.budget * (elapsed + self._latest)
         return not ranks.any_rank(too_dear and ranks.rank_and_world()[0] == 0, device)
 
-    def evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Columns:
+    def evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Row:
         """Measure now and write the row. A collective: every rank takes part."""
         start = time.perf_counter()
         data: Images = trainer.datamodule  # type: ignore[attr-defined]
@@ -192,9 +128,7 @@ class Evaluation(UpdateCallback):
     def _num_samples_of(self, model: pl.LightningModule) -> int:
         return self.num_samples if hasattr(model, "sample") else 0
 
-    def measure(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, data: Images, step: int, folder: Path
-    ) -> Columns:
+    def measure(self, trainer: pl.Trainer, pl_module: pl.LightningModule, data: Images, step: int, folder: Path) -> Row:
         """The row of the model's present weights, those of ``step``. A collective: every rank takes part."""
         observers, num_samples = _observers(trainer), self._num_samples_of(pl_module)
         row: dict[str, float | int | str | None] = {
@@ -263,8 +197,8 @@ def seconds_evaluating(trainer: pl.Trainer) -> float:
     return sum(each.seconds for each in trainer.callbacks if isinstance(each, Evaluation))
 
 
-def _observers(trainer: pl.Trainer) -> list[EvaluationCallback]:
-    return [each for each in trainer.callbacks if isinstance(each, EvaluationCallback)]
+def _observers(trainer: pl.Trainer) -> list[EvaluationObserver]:
+    return [each for each in trainer.callbacks if isinstance(each, EvaluationObserver)]
 
 
 def table_path(trainer: pl.Trainer) -> Path:

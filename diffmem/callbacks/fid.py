@@ -10,7 +10,8 @@ from torch import Tensor
 
 from diffmem import ranks
 from diffmem.callbacks.cache import cached, short_hash
-from diffmem.callbacks.evaluation import Columns, Evaluation, EvaluationCallback, Snapshot
+from diffmem.callbacks.evaluation import Evaluation
+from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.callbacks.provenance import update_record
 from diffmem.data.images import ImageData
 from diffmem.errors import ConfigError, require_at_least
@@ -19,7 +20,7 @@ from diffmem.metrics.frechet import Reference, feature_moments
 from diffmem.metrics.kernel import kernel_distance
 
 
-class FID(EvaluationCallback):
+class FID(EvaluationObserver):
     """Fréchet and kernel distance of the samples to held-out reference sets, in Inception features. Off by default.
 
     The reference sets are the same for every n and disjoint from every training subset. Their features are computed
@@ -107,7 +108,7 @@ class FID(EvaluationCallback):
         }
         return {"id": f"fid-{short_hash(protocol)}", **protocol}
 
-    def measure(self, snapshot: Snapshot) -> Columns:
+    def measure(self, snapshot: Snapshot) -> Row:
         if self.inception is None:
             return {}
         data: ImageData = snapshot.data

@@ -4,7 +4,7 @@ from typing import Literal
 
 import lightning.pytorch as pl
 
-from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
+from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, require_at_least, require_one_of
 from diffmem.metrics.frechet import FrechetDistance, Reference, frechet_distance
@@ -13,7 +13,7 @@ _MIN_SAMPLES_FOR_ERROR = 20
 _MAX_DIMENSION = 4096
 
 
-class Frechet(EvaluationCallback):
+class Frechet(EvaluationObserver):
     """Fréchet distance of the samples to the held-out images, in pixels of the range [0, 1].
 
     At 8×8 a pixel covariance holds the strokes themselves, needs no weights, and 64 dimensions are few enough for some
@@ -49,7 +49,7 @@ class Frechet(EvaluationCallback):
                 remedy="set --frechet.features=null and --fid.weights=FILE",
             )
 
-    def measure(self, snapshot: Snapshot) -> Columns:
+    def measure(self, snapshot: Snapshot) -> Row:
         if self.features is None:
             return {}
         data = snapshot.data

@@ -4,13 +4,13 @@ import lightning.pytorch as pl
 import torch
 
 from diffmem import ranks
-from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
+from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, require_at_least
 from diffmem.metrics.likelihood import check_num_steps, kl_divergence
 
 
-class Likelihood(EvaluationCallback):
+class Likelihood(EvaluationObserver):
     """KL divergence of the model's law from the population, by the likelihood integral. Off by default.
 
     Columns: ``kl`` in nats, the mean of log P₀(x) − log p_θ(x) over fresh points x of P₀; ``kl_std``, its standard
@@ -47,7 +47,7 @@ class Likelihood(EvaluationCallback):
                 )
         check_num_steps(self.num_steps, model.schedule)
 
-    def measure(self, snapshot: Snapshot) -> Columns:
+    def measure(self, snapshot: Snapshot) -> Row:
         if self.num_points == 0:
             return {}
         rows, data = ranks.share(self.num_points), snapshot.data

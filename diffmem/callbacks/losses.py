@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from diffmem import ranks, rng
-from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
+from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, require_at_least
 
 
-class Losses(EvaluationCallback):
+class Losses(EvaluationObserver):
     """Noise-prediction loss at time ``t`` on all training images and on the held-out images.
 
     Each image meets the same ``num_draws`` noises at every step, so a curve moves by what the network learned alone.
@@ -57,7 +57,7 @@ class Losses(EvaluationCallback):
                 remedy="set e.g. --model.network.in_channels, or other data",
             ) from error
 
-    def measure(self, snapshot: Snapshot) -> Columns:
+    def measure(self, snapshot: Snapshot) -> Row:
         columns: dict[str, Any] = {}
         for name, images in {"train": snapshot.data.train_images, "test": snapshot.data.test_images}.items():
             draws = self._loss_of_draws(snapshot, images, name)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
+from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.metrics.memorization import (
     MemorizationFraction,
     check_threshold,
@@ -14,7 +14,7 @@ from diffmem.metrics.memorization import (
 )
 
 
-class Memorization(EvaluationCallback):
+class Memorization(EvaluationObserver):
     """f_mem with its 95% interval, the null f_mem, and the mean distances to the nearest images.
 
     Columns: ``f_mem``; ``f_mem_low``, ``f_mem_high`` (Wilson); ``f_mem_null``, the same test against as many held-out
@@ -36,7 +36,7 @@ class Memorization(EvaluationCallback):
         self.threshold = threshold
         self._duplicates: int | None = None
 
-    def measure(self, snapshot: Snapshot) -> Columns:
+    def measure(self, snapshot: Snapshot) -> Row:
         train, held_out = snapshot.data.train_images, snapshot.data.test_images
         if self._duplicates is None:
             self._duplicates = duplicate_count(train)

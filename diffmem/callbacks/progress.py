@@ -7,12 +7,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from diffmem.callbacks.evaluation import Columns, EvaluationCallback, seconds_evaluating
+from diffmem.callbacks.evaluation import seconds_evaluating
+from diffmem.callbacks.observer import EvaluationObserver, Row
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.errors import require_at_least
 
 
-class ProgressReport(UpdateCallback, EvaluationCallback):
+class ProgressReport(UpdateCallback, EvaluationObserver):
     """Step, loss, updates per second, time left and last f_mem.
 
     Args:
@@ -67,7 +68,7 @@ class ProgressReport(UpdateCallback, EvaluationCallback):
                 f"step {step}/{trainer.max_steps} · {state} · {left} left · {self._evaluation}", soft_wrap=True
             )
 
-    def on_row(self, trainer: pl.Trainer, row: Columns) -> None:
+    def on_row(self, trainer: pl.Trainer, row: Row) -> None:
         quality = next((f"{name} {row[name]:.3g}" for name in row if name == "fid" or name.startswith("frechet_")), "")
         f_mem = f"f_mem {row['f_mem']:.1%}" if "f_mem" in row else ""
         self._evaluation = " · ".join(filter(None, [f_mem, quality]))

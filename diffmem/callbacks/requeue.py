@@ -5,13 +5,13 @@ import torch
 
 from diffmem import ranks, signals
 from diffmem.callbacks.checkpoint import Checkpoint
-from diffmem.callbacks.evaluation import EvaluationCallback
+from diffmem.callbacks.observer import EvaluationObserver
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.errors import CheckpointError, require_at_least
 from diffmem.signals import StopRequested
 
 
-class Requeue(UpdateCallback, EvaluationCallback):
+class Requeue(UpdateCallback, EvaluationObserver):
     """Ends training with :class:`~diffmem.signals.StopRequested` when a rank has received SIGUSR1 or SIGTERM.
 
     The update in progress is finished; an evaluation in progress is given up, to be made whole by the next start. The

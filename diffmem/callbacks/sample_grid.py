@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torchvision.utils import make_grid, save_image
 
 from diffmem import ranks
-from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
+from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, require_at_least
 from diffmem.files import write_atomic
@@ -18,7 +18,7 @@ _MIN_PIXELS = 48
 _MARK, _PLAIN = torch.tensor([0.84, 0.15, 0.16]), torch.tensor([1.0, 1.0, 1.0])
 
 
-class SampleGrid(EvaluationCallback):
+class SampleGrid(EvaluationObserver):
     """Writes ``samples/step-*.png``: pairs of a sample (left) and its nearest training image (right).
 
     Pairs framed in red are memorized by the rule of :func:`diffmem.metrics.memorization.is_memorized`.
@@ -47,7 +47,7 @@ class SampleGrid(EvaluationCallback):
                 remedy="set --grid.num_samples=0",
             )
 
-    def measure(self, snapshot: Snapshot) -> Columns:
+    def measure(self, snapshot: Snapshot) -> Row:
         if ranks.rank_and_world()[0] == 0 and self.num_samples > 0:
             self._draw(snapshot)
         return {}

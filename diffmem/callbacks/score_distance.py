@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from diffmem import ranks, rng
-from diffmem.callbacks.evaluation import Columns, EvaluationCallback, Snapshot
+from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.diffusion.scores import GaussianMixture, empirical_law
 from diffmem.errors import ConfigError, require_at_least
 
 
-class ScoreDistance(EvaluationCallback):
+class ScoreDistance(EvaluationObserver):
     """(1/d) E‖s_θ(x_t) − s(x_t)‖² at some times t, each under the noised law that s is the score of. Off by default.
 
     Columns: ``score_error``, s the population score at noised fresh points: the paper's E_score; only where the law of
@@ -60,7 +60,7 @@ class ScoreDistance(EvaluationCallback):
                 remedy="set --scores.empirical=true, or leave --scores.t out",
             )
 
-    def measure(self, snapshot: Snapshot) -> Columns:
+    def measure(self, snapshot: Snapshot) -> Row:
         columns = {}
         for t in self.t:
             suffix = f"_t{t:g}" if len(self.t) > 1 else ""

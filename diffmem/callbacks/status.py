@@ -5,13 +5,13 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 
-from diffmem.callbacks.evaluation import Columns, EvaluationCallback
+from diffmem.callbacks.observer import EvaluationObserver, Row
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.run_state import RunState, State, write_state
 from diffmem.signals import StopRequested
 
 
-class Status(UpdateCallback, EvaluationCallback):
+class Status(UpdateCallback, EvaluationObserver):
     """Writes ``status.json`` (:class:`diffmem.run_state.RunState`) at least every ``every_seconds``.
 
     Args:
@@ -39,7 +39,7 @@ class Status(UpdateCallback, EvaluationCallback):
         if time.time() - self._written >= self.every_seconds:
             self._write(trainer, "running")
 
-    def on_row(self, trainer: pl.Trainer, row: Columns) -> None:
+    def on_row(self, trainer: pl.Trainer, row: Row) -> None:
         f_mem = row.get("f_mem")
         self._f_mem = f_mem if isinstance(f_mem, float) else None
 

@@ -5,12 +5,12 @@ from typing import Literal
 
 import lightning.pytorch as pl
 
-from diffmem.callbacks.evaluation import Columns, EvaluationCallback
+from diffmem.callbacks.observer import EvaluationObserver, Row
 
 Mode = Literal["disabled", "offline", "online"]
 
 
-class WandbMirror(EvaluationCallback):
+class WandbMirror(EvaluationObserver):
     """Logs each row of ``evaluations.csv`` to W&B, on ``step`` as the axis of every metric.
 
     The run's id is the name of its folder: a requeued run goes on in the same W&B run (online), and offline folders
@@ -59,7 +59,7 @@ class WandbMirror(EvaluationCallback):
     #: The run's config as plain values; set by the command line.
     config: dict[str, object] | None = None
 
-    def on_row(self, trainer: pl.Trainer, row: Columns) -> None:
+    def on_row(self, trainer: pl.Trainer, row: Row) -> None:
         if self.mode != "disabled" and trainer.is_global_zero:
             self._run.log({key: value for key, value in row.items() if isinstance(value, int | float)})
 

@@ -51,7 +51,6 @@ class RankBatches:
         self.stream, self.first = stream, first
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
-        rank, world_size = ranks.rank_and_world()
-        share = self.stream.batch_size // world_size
+        _, mine = ranks.batch_rows(self.stream.batch_size // ranks.rank_and_world()[1])
         for k in itertools.count(self.first()):
-            yield k, self.stream.rows(k)[rank * share : (rank + 1) * share]
+            yield k, self.stream.rows(k)[mine]

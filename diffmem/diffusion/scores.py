@@ -34,10 +34,10 @@ class GaussianMixture:
                 "means, variances",
                 got=f"shapes {tuple(means.shape)}, {tuple(variances.shape)}",
                 expected="(K, d) and (d,)",
-                remedy="mend the law",
+                remedy="fix the law",
             )
         if not bool((variances >= 0).all()):
-            raise ConfigError("variances", got=variances.min().item(), expected="0 or more", remedy="mend the law")
+            raise ConfigError("variances", got=variances.min().item(), expected="0 or more", remedy="fix the law")
         self.means, self.variances = means.double(), variances.double()
 
     @property

@@ -61,9 +61,7 @@ class DDPM(pl.LightningModule):
         Times, noise and dropout masks of batch k are drawn for the global batch; each rank takes its rows.
         """
         number, images, _ = batch
-        rank, world_size = ranks.rank_and_world()
-        mine = slice(rank * len(images), (rank + 1) * len(images))
-        size = len(images) * world_size
+        size, mine = ranks.batch_rows(len(images))
         index = torch.randint(1, self.schedule.num_steps, (size,), generator=rng.stream(self.seed, "time", number))
         noise = rng.normal(self.seed, "noise", number, (size, *images.shape[1:]))
         rng.seed_global(self.seed, "dropout", number)

@@ -62,10 +62,8 @@ class RandomFeatures(pl.LightningModule):
         """Loss of one batch; fresh noises are drawn for the global batch, and each rank takes its rows."""
         number, images, rows = batch
         if self.num_noisings is None:
-            rank, world_size = ranks.rank_and_world()
-            mine = slice(rank * len(images), (rank + 1) * len(images))
-            noise = rng.normal(self.seed, "noise", number, (len(images) * world_size, *images.shape[1:]))[mine]
-            noise = send(noise, images.device)
+            size, mine = ranks.batch_rows(len(images))
+            noise = send(rng.normal(self.seed, "noise", number, (size, *images.shape[1:]))[mine], images.device)
         else:
             if self._noises is None:
                 num = len(self.trainer.datamodule.train_images)  # type: ignore[attr-defined]

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
+from diffmem import ranks
 from diffmem.errors import ConfigError, require_at_least
-from diffmem.ranks import rank_and_world
 
 NUM_GROUPS = 8
 NUM_HEADS = 4
@@ -31,9 +31,8 @@ class ChannelDropout(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         if not self.training or self.probability == 0:
             return x_BCHW
-        rank, world_size = rank_and_world()
-        batch, channels = x_BCHW.shape[:2]
-        uniform = torch.rand(batch * world_size, channels, device=x_BCHW.device)[rank * batch : (rank + 1) * batch]
+        size, mine = ranks.batch_rows(len(x_BCHW))
+        uniform = torch.rand(size, x_BCHW.shape[1], device=x_BCHW.device)[mine]
         keep = (uniform >= self.probability).to(x_BCHW) / (1 - self.probability)
         return x_BCHW * keep[:, :, None, None]
 

@@ -1,10 +1,11 @@
 """``python -m diffmem.theory``: the random-feature theory as tables, CSV files and figures."""
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import EXIT_DONE, ConfigError
@@ -71,22 +72,21 @@ def _dynamics(arguments: argparse.Namespace) -> None:
 def _phase(arguments: argparse.Namespace) -> None:
     from diffmem.theory import figures, studies
 
-    table = studies.phase(_setting(arguments), arguments.psi_p_grid, arguments.psi_n_grid, arguments.tau)
+    setting = _setting(arguments, psi_p=max(arguments.psi_p_grid))
+    table = studies.phase(setting, arguments.psi_p_grid, arguments.psi_n_grid, arguments.tau)
     _write(arguments.out, phase=table)
     for tau, group in table.groupby("tau"):
         print(f"L_gen at τ = {tau:g} (rows ψ_p, columns ψ_n)")
         _show(group.pivot(index="psi_p", columns="psi_n", values="generalization_loss").reset_index())
-    figures.phase(table, _setting(arguments), arguments.out / "phase.png")
+    figures.phase(table, setting, arguments.out / "phase.png")
 
 
 def _times(arguments: argparse.Namespace) -> None:
-    import dataclasses
-
     import pandas as pd
 
     from diffmem.theory import figures, studies
 
-    setting = _setting(arguments)
+    setting = _setting(arguments, dim=max(arguments.dims))
     predicted = studies.predicted_times(setting, arguments.psi_n)
     measured = []
     for dim in arguments.dims:
@@ -103,11 +103,12 @@ def _times(arguments: argparse.Namespace) -> None:
     figures.times(summary, setting, arguments.out / "times.png")
 
 
-def _setting(arguments: argparse.Namespace) -> "Setting":
+def _setting(arguments: argparse.Namespace, **of_study: Any) -> "Setting":
+    """What the command line sets, and ``of_study`` what a study goes through itself."""
     from diffmem.theory.studies import Setting
 
-    return Setting(getattr(arguments, "psi_p", 1.0), arguments.t, getattr(arguments, "dim", 1),
-                   arguments.activation, arguments.seed)  # fmt: skip
+    names = [field.name for field in dataclasses.fields(Setting)]
+    return Setting(**{name: getattr(arguments, name) for name in names if name not in of_study}, **of_study)
 
 
 def _write(out: Path, **tables: "pd.DataFrame") -> None:

@@ -126,7 +126,7 @@ class TrainingDynamics:
         """
         tau = torch.as_tensor(np.atleast_1d(np.asarray(times, dtype=np.float64))).to(self.eigenvalues)
         if tau.ndim != 1 or not bool((tau >= 0).all()):
-            raise ConfigError("times", got=times, expected="a list of τ ≥ 0", remedy="mend the times")
+            raise ConfigError("times", got=times, expected="a list of τ ≥ 0", remedy="fix the times")
         decay = self._decay(tau, step)
         train = _loss_train(self.eigenvalues, self.coefficients, decay)
         if self.score_norm is None:

@@ -38,7 +38,7 @@ def spectral_density(
     """
     grid = np.asarray(eigenvalues, dtype=np.float64)
     if not np.isfinite(grid).all():
-        raise ConfigError("eigenvalues", got="values that are not finite", expected="finite λ", remedy="mend the grid")
+        raise ConfigError("eigenvalues", got="values that are not finite", expected="finite λ", remedy="fix the grid")
     return _density(saddle_point(psi_p, psi_n, t, population, activation), grid.ravel()).reshape(grid.shape)
 
 

@@ -56,8 +56,8 @@ def test_laws_are_those_of_the_runs(comparison):
 def test_the_run_that_sets_the_level_is_named(comparison):
     lowest = {each.run.name: each.run.column("frechet_pixels").min() for g in comparison.groups for each in g.runs}
     assert comparison.quality_level == 2 * max(lowest.values())
-    assert max(lowest, key=lowest.get) in comparison.notes[0]
-    assert "stopped too early" not in comparison.notes[0]
+    assert max(lowest, key=lowest.get) in comparison.level_note
+    assert "stopped too early" not in comparison.level_note
 
 
 def test_runs_of_one_name_are_told_apart():
@@ -72,7 +72,7 @@ def test_a_run_that_stopped_too_early_is_said_to_set_the_level():
         run_of_table("long", evaluations(64, 0, steps=STEPS)),
         run_of_table("short", evaluations(128, 0, steps=STEPS[STEPS <= 1000])),
     ]
-    note = compare(runs, Rules(num_draws=200)).notes[0]
+    note = compare(runs, Rules(num_draws=200)).level_note
     assert "short" in note
     assert "stopped too early" in note
 
@@ -157,7 +157,7 @@ def test_written_files(comparison, tmp_path):
     write_markdown(comparison, tmp_path / "comparison.md", figures)
     text = (tmp_path / "comparison.md").read_text()
     assert all(f"]({path.name})" in text for path in figures)
-    assert comparison.notes[0] in text
+    assert comparison.level_note in text
 
 
 def test_the_phase_diagram_needs_two_sizes_of_network(tmp_path, comparison):

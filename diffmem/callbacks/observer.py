@@ -1,0 +1,79 @@
+"""What takes part in a scheduled evaluation, and what it is shown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from diffmem.data.subset import SubsetData
+
+#: What one evaluation measured, by column.
+Row = Mapping[str, float | int | str | None]
+
+
+class Images(Protocol):
+    """What every evaluation reads of the data: float images (·, C, H, W) or vectors (·, d), as the model sees them.
+
+    Some measurements read more, and say so.
+    """
+
+    train_images: Tensor
+    test_images: Tensor
+    batch_size: int
+
+    def to_unit(self, images: Tensor) -> Tensor:
+        """Images in the pixel range [0, 1]; vectors in the units of the source."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One scheduled step as the measurements see it.
+
+    Attributes:
+        step: Number of optimizer updates.
+        samples: This rank's share of the samples, (·, \\*), centred like the training images.
+        rows: Which of the samples those are.
+        num_samples: Number of samples over all ranks, 0 for a model that cannot sample.
+        model: The module, in eval mode, with ``schedule``, ``losses`` and ``score``.
+        data: Training and held-out images.
+        folder: The run's folder.
+    """
+
+    step: int
+    samples: Tensor
+    rows: range
+    num_samples: int
+    model: pl.LightningModule
+    data: Images
+    folder: Path
+
+    @property
+    def device(self) -> torch.device:
+        return self.samples.device
+
+
+class EvaluationObserver(pl.Callback):
+    """A callback that takes part in the evaluations: every rank calls every method equally often.
+
+    Attributes:
+        needs_samples: Whether ``measure`` reads the samples; it is not called where there are none.
+    """
+
+    needs_samples = False
+
+    def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
+        """Refuse, before anything is written, what could not be measured: a ConfigError says how to change it."""
+
+    def on_sampling(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The next batch of samples is about to be drawn."""
+
+    def measure(self, snapshot: Snapshot) -> Row:
+        """Row to add to the row of this step; the same on every rank."""
+        return {}
+
+    def on_row(self, trainer: pl.Trainer, row: Row) -> None:
+        """The row of a step is complete and, on rank 0, written."""
