@@ -42,7 +42,7 @@ def check_launch(trainer: pl.Trainer) -> None:
     """Refuse a number of processes other than the number of ranks: they would wait for each other, or train alone.
 
     Raises:
-        ConfigError: As said.
+        ConfigError: If it is another number.
     """
     devices, nodes = trainer.num_devices, trainer.num_nodes
     got, remedy = None, ""

@@ -55,6 +55,7 @@ def _fit(cli: CLI) -> int:
         try:
             trainer.fit(cli.model, datamodule=data, ckpt_path=checkpoint)
         except signals.StopRequested as stop:
+            # the code of rank 0 is the run's
             return _stopped(folder, stop) if first_rank else EXIT_DONE
         except BaseException:
             cluster.end_other_ranks(trainer)

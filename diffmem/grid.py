@@ -93,7 +93,7 @@ def check_line(text: str, where: str) -> None:
     """Refuse a line that ``diffmem.fit`` cannot run; ``where`` names it in the error.
 
     Raises:
-        ConfigError: As said.
+        ConfigError: If it is no --config FILE … --key=value ….
     """
     try:
         arguments = shlex.split(text)

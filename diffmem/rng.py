@@ -21,7 +21,7 @@ def _mix(value: int) -> int:
 
 
 def derive_seed(seed: int, name: str, step: int = 0) -> int:
-    """64-bit seed for ``(seed, name, step)``.
+    """63-bit seed for ``(seed, name, step)``.
 
     The CPU engine of torch reads only the low 32 bits. They are a bijection of ``step`` at fixed
     ``(seed, name)``, so no two of the first 2³² steps of a stream share their numbers.

@@ -1,6 +1,6 @@
 """Requests to stop: SIGUSR1, a scheduler's warning before the time limit, and SIGTERM, a preemption or cancellation.
 
-They only set a flag, which the run looks at where it can stop in order. The signals are blocked in every thread and
+They only set a flag, which the run checks wherever it can stop cleanly. The signals are blocked in every thread and
 received by one that waits for them: so none is lost while packages are imported, and no handler that a library installs
 later, Lightning's included (it calls a collective on one rank alone), ever runs.
 """

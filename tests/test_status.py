@@ -114,7 +114,7 @@ def test_a_queue_knows_what_files_cannot(tmp_path, tasks, monkeypatch, capsys):
     assert "not in SLURM's queue" in capsys.readouterr().out
 
 
-def test_the_command_is_quick_and_needs_no_torch(tmp_path):
+def test_the_command_shows_every_run_and_needs_no_torch(tmp_path):
     for name, state in (("a", "done"), ("b", "failed")):
         (tmp_path / name).mkdir()
         write_state(

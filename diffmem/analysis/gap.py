@@ -15,7 +15,7 @@ import numpy as np
 from diffmem.analysis.estimate import Array, Estimate, summarize
 from diffmem.analysis.timescales import CONFIDENCE
 
-_BETWEEN = 2
+_BETWEEN = 2  # a stream of its own beside those of timescales.py
 _MAX_LOG = 300.0  # a heavy tail of two runs stays a finite number
 
 

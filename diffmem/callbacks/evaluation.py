@@ -32,9 +32,9 @@ class Evaluation(UpdateCallback):
         sampling_steps: Number of DDIM steps.
         batch_size: Samples per network call.
         seed: Seed of the starting noise; sample i starts from noise i, at every step and whatever the batch or rank.
-        budget: Largest share of the wall time that evaluations may take, in (0, 1). A scheduled step that would pass
-            it is left out, never step 0 and the last: which rows there are then depends on the machine, what they
-            say does not. None measures at every scheduled step.
+        budget: Largest share of the wall time that evaluations may take, in (0, 1). Scheduled steps that would exceed
+            it are skipped, except step 0 and the last: which rows exist then depends on the machine, what they say
+            does not. None measures at every scheduled step.
 
     Attributes:
         seconds: Wall time of the evaluations since training (re)started.
@@ -117,7 +117,7 @@ class Evaluation(UpdateCallback):
         """Refuse, before anything is written, what could not be measured.
 
         Raises:
-            ConfigError: As said.
+            ConfigError: More sampling steps than diffusion steps, or what an observer refuses.
         """
         num_samples = self._num_samples_of(model)
         if num_samples:

@@ -57,7 +57,7 @@ def check_same_images(folder: Path, data: ImageData) -> None:
     """Refuse ``data`` for the run in ``folder`` if its record names other images.
 
     Raises:
-        DataError: As said.
+        DataError: The record names other images.
     """
     recorded = read_record(folder).get("data", {})
     found = data.fingerprint()["sha256"]

@@ -1,5 +1,6 @@
 """Weights & Biases as a mirror of the local tables."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,9 @@ class WandbMirror(EvaluationObserver):
         entity: W&B user or team; None for the default one.
         group: W&B group; None for the study.
         tags: W&B tags.
+
+    Attributes:
+        config: The run's config as plain values, set by the command line.
     """
 
     def __init__(
@@ -33,6 +37,7 @@ class WandbMirror(EvaluationObserver):
         tags: list[str] | None = None,
     ) -> None:
         self.mode, self.project, self.entity, self.group, self.tags = mode, project, entity, group, tags
+        self.config: Mapping[str, object] | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.mode == "disabled" or not trainer.is_global_zero:
@@ -55,9 +60,6 @@ class WandbMirror(EvaluationObserver):
         )
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
-
-    #: The run's config as plain values; set by the command line.
-    config: dict[str, object] | None = None
 
     def on_row(self, trainer: pl.Trainer, row: Row) -> None:
         if self.mode != "disabled" and trainer.is_global_zero:

@@ -89,7 +89,7 @@ class ImageData(SubsetData):
         """Refuse a subset that would reach into the held-out images, and a batch that the ranks cannot share.
 
         Raises:
-            ConfigError: As said.
+            ConfigError: (index + 1)·n is more than the images left, or as in :class:`SubsetData`.
         """
         super().check(world_size)
         available = len(self._pool) - self.num_held_out

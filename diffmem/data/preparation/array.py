@@ -105,15 +105,14 @@ def prepare(
     return record
 
 
-def load_prepared(path: str | Path, verify: bool = True) -> tuple[np.memmap, dict[str, Any]]:
+def load_prepared(path: str | Path) -> tuple[np.memmap, dict[str, Any]]:
     """The array (N, C, H, W) uint8 that :func:`prepare` wrote, memory-mapped read-only, and its record.
 
     Args:
         path: The ``.npy`` file.
-        verify: Read the file once and compare its SHA-256 with the record's.
 
     Raises:
-        DataError: A file is missing, or the two do not belong together.
+        DataError: A file is missing, or the two do not belong together, by the SHA-256 of the whole array.
     """
     path = Path(path)
 
@@ -140,7 +139,7 @@ def load_prepared(path: str | Path, verify: bool = True) -> tuple[np.memmap, dic
         raise wrong(f"{path}, which is no whole array ({first_line(error)})") from error
     if (array.shape, str(array.dtype)) != expected[:2]:
         raise wrong(f"{path} of {array.dtype} {array.shape}, not {expected[1]} {expected[0]} as recorded")
-    if verify and _sha256(path) != expected[2]:
+    if _sha256(path) != expected[2]:
         raise wrong(f"{path}, whose SHA-256 is not the recorded one")
     return array, record
 
