@@ -95,18 +95,20 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
         ) from error
     data.setup()
     model.to(trainer.strategy.root_device)
+    lock = table.with_name(f".{table.name}.lock")
     for path in paths:
         state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state["state_dict"])
         row = evaluation.measure(trainer, model, data, state["global_step"], run)
-        with locked(table.with_name(f".{table.name}.lock"), wait=True):
+        with locked(lock, wait=True):
             put_row(table, row)
         print(f"step {row['step']}" + (f": f_mem {row['f_mem']:.1%}" if "f_mem" in row else ""), flush=True)
     record: dict[str, Any] = {"run": str(run), "overrides": overrides, **environment(trainer)}
     fid: FID = cli.config_init["fid"]
     if fid.inception is not None:
         record["fid"] = fid.protocol(data, evaluation.num_samples)
-    write_atomic(table.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
+    with locked(lock, wait=True):
+        write_atomic(table.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
     return table
 
 

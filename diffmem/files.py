@@ -14,8 +14,8 @@ from diffmem.errors import DataError
 
 
 def partial_path(path: Path) -> Path:
-    """Where this process writes the contents of ``path`` before they get its name."""
-    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+    """Where the contents of ``path`` are written before they get its name: always the same, so a kill leaves one."""
+    return path.with_name(f".{path.name}.partial")
 
 
 def publish(partial: Path, path: Path) -> None:
