@@ -12,6 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.accelerators import MPSAccelerator
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.optim import Optimizer
 
 from diffmem import callbacks, cluster, rng
@@ -55,6 +56,11 @@ _TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
+_DESCRIPTION = (
+    "Train one run and measure it: --config FILE [--config FILE …] [--key=value …]. The keys below are those of the "
+    "run and its measurements; --model.help DDPM, --data.help Digits, --optimizer.help Adam, … show those of a class."
+)
+
 #: Options of the trainer that a run cannot have: why, and what to do instead.
 _NOT_TO_SET = {
     "default_root_dir": ("the run's folder is computed", "set --run_root"),
@@ -91,7 +97,13 @@ class CLI(LightningCLI):
             save_config_callback=None,  # it raises when a run is resumed
             trainer_defaults=_TRAINER_DEFAULTS,
             # plain "omegaconf" resolves each file's interpolations on its own
-            parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False},
+            parser_kwargs={
+                "prog": "python -m diffmem.fit",
+                "description": _DESCRIPTION,
+                "parser_mode": "omegaconf+",
+                "exit_on_error": False,
+                "allow_abbrev": False,
+            },
             args=args,
             run=False,
             load_from_checkpoint_support=False,
@@ -127,8 +139,7 @@ class CLI(LightningCLI):
             cause = error
         else:
             return
-        unreadable = "class_path" in str(cause)
-        raise user_error_behind(cause) or (explain(cause, self._arguments, ()) if unreadable else cause)
+        raise user_error_behind(cause) or explain(cause, self._arguments, ())
 
     @staticmethod
     def configure_optimizers(
@@ -152,7 +163,11 @@ class CLI(LightningCLI):
         plugins = [*(plugins if isinstance(plugins, list) else [plugins]), cluster.environment()]
         if self.config_init["trainer"]["accelerator"] == "auto" and MPSAccelerator.is_available():
             kwargs["accelerator"] = "cpu"
-        trainer = super().instantiate_trainer(default_root_dir=self.identity.folder, plugins=plugins, **kwargs)
+        try:
+            trainer = super().instantiate_trainer(default_root_dir=self.identity.folder, plugins=plugins, **kwargs)
+        except (ValueError, MisconfigurationException) as error:
+            got, expected = str(error).splitlines()[0].rstrip("."), "options that Lightning takes"
+            raise ConfigError("trainer", got=got, expected=expected, remedy="change --trainer.…") from error
         evaluation, wandb = self.config_init["evaluation"], self.config_init["wandb"]
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
         evaluation.identity = {**self.identity.columns, "num_parameters": num_parameters}

@@ -44,8 +44,18 @@ def explain(error: Exception, args: list[str], group_keys: Iterable[str]) -> Con
     unknown = re.search(r"unrecognized arguments: (\S+)|(?:Option|accept option) '([^']+)'", message)
     if unknown:
         return _unknown_key(unknown[1] or unknown[2], args, group_keys)
+    missing = re.search(r"arguments are required: (.+)", cause)
     keys = re.findall(r'(?:Parser key "|argument --)([\w.]+)', f"{message} {error.__context__}")
     full, where = _locate(keys[-1], args) if keys else ("config", "in the config")
+    if missing and not keys:
+        remedy = "give --config, e.g. --config configs/digits/unet.yaml"
+        return ConfigError("command line", got=f"no {missing[1]}", expected="a config that sets them", remedy=remedy)
+    if missing:
+        return ConfigError(full, got=f"no {missing[1]}", expected="it to be set", remedy=f"set --{full}.{missing[1]}")
+    absent = re.search(r"File does not exist: (.+)", cause)
+    if absent:
+        remedy = "name it from the folder you are in"
+        return ConfigError(full, got=f"no file {absent[1]}", expected="a config file", remedy=remedy)
     wanted = re.search(r"Expected (?:an? )?(.+?)[.:] (?:Got value: )?(.+)", cause, re.DOTALL)
     if not wanted:
         return ConfigError(full, got=_one_line(cause), expected="a usable value", remedy=f"change it {where}")
@@ -61,7 +71,20 @@ def _unknown_key(written: str, args: list[str], group_keys: Iterable[str]) -> Co
     full, where = _locate(name, args)
     known = sorted({*group_keys, *_class_keys()})
     near = difflib.get_close_matches(full, known, n=1, cutoff=0.6)
-    remedy = f"did you mean {near[0]}? Change it {where}" if near else f"see --help for every key; remove it {where}"
+    places = [place for place, arg in enumerate(args) if arg.partition("=")[0].lstrip("-").endswith(name)]
+    late = [place for place, arg in enumerate(args) if arg.startswith("--config") and places and place > places[0]]
+    if not written.startswith("-") and written.endswith((".yaml", ".yml")):
+        remedy = f"write --config {written}"
+    elif full not in known and near:
+        remedy = f"did you mean {near[0]}? Change it {where}"
+    elif full not in known:
+        remedy = f"see --help for every key; remove it {where}"
+    elif late:
+        remedy = "put every --config before the other options"
+    elif any(not args[place].startswith("--") for place in places):
+        remedy = f"write --{full}"
+    else:
+        remedy = f"the class that is chosen does not have it; see --{full.rpartition('.')[0]}.help CLASS"
     return ConfigError(full, got="an unknown key", expected="a key of the config", remedy=remedy)
 
 

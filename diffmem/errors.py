@@ -73,5 +73,5 @@ class DivergenceError(UserError):
     """
 
     def __init__(self, step: int, got: str) -> None:
-        remedy = "lower --optimizer.lr; the last checkpoint is from before"
+        remedy = "lower --optimizer.lr; no checkpoint was saved since"
         super().__init__(f"step {step}", got=got, expected="finite numbers", remedy=remedy)

@@ -87,15 +87,16 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
     evaluation.check(trainer, model, data)
     table = out or run / "evaluate" / f"{cli.identity.config_hash}.csv"
     _check_table(table, cli.identity.config_hash)
+    lock = table.with_name(f".{table.name}.lock")
     try:
-        table.parent.mkdir(parents=True, exist_ok=True)
+        with locked(lock, wait=True):
+            pass
     except OSError as error:
         raise ConfigError(
             "--out", got=f"{table.parent} ({error.strerror})", expected="a folder to write in", remedy="set --out"
         ) from error
     data.setup()
     model.to(trainer.strategy.root_device)
-    lock = table.with_name(f".{table.name}.lock")
     for path in paths:
         state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state["state_dict"])

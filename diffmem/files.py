@@ -48,7 +48,7 @@ def locked(path: Path, wait: bool) -> Iterator[None]:
 
     Raises:
         BlockingIOError: Another process holds it; only without ``wait``.
-        OSError: The file cannot be written.
+        OSError: The lock's file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from diffmem import signals, startup
 from diffmem.command_line import exit_code_of
-from diffmem.errors import EXIT_DONE, EXIT_REQUEUE
+from diffmem.errors import EXIT_DONE, EXIT_REQUEUE, DataError
 
 if TYPE_CHECKING:
     from diffmem.cli import CLI
@@ -40,6 +40,13 @@ def _fit(cli: CLI) -> int:
     data.check(trainer.num_devices * trainer.num_nodes)
     cli.config_init["evaluation"].check(trainer, cli.model, data)
     if state_of_run(folder).state == "done":
+        if not (folder / "evaluations.csv").exists():
+            raise DataError(
+                str(folder),
+                got="a finished run without evaluations.csv",
+                expected="its table",
+                remedy="delete the folder to train again, or run diffmem.evaluate --checkpoints=all",
+            )
         if first_rank:
             _announce(folder, "finished before, nothing to do")
         return EXIT_DONE
@@ -95,7 +102,10 @@ def summary(folder: Path) -> str:
     if "f_mem" in row:
         f_mem, low, high = (float(row[key]) for key in ("f_mem", "f_mem_low", "f_mem_high"))
         lines.append(f"  f_mem {f_mem:.1%} (95%: {low:.1%} to {high:.1%}) after {row['step']} steps, n = {row['n']}")
-    lines.append("  curves: evaluations.csv, metrics.csv · pictures: samples/ · weights: checkpoints/last.ckpt")
+    names = {"fid": "FID", "frechet_pixels": "Fréchet distance", "loss_train": "L_train", "loss_test": "L_test"}
+    lines.append("  " + ", ".join(f"{name} {float(row[key]):.3g}" for key, name in names.items() if row.get(key)))
+    pictures = " · pictures: samples/" if (folder / "samples").exists() else ""
+    lines.append(f"  curves: evaluations.csv, metrics.csv{pictures} · weights: checkpoints/last.ckpt")
     lines.append(f"  compare runs: python -m diffmem.compare {folder.parent}")
     return "\n".join(lines)
 

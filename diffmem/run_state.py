@@ -76,7 +76,7 @@ def state_of_run(folder: Path) -> RunState:
     path = folder / FILE
     try:
         run = RunState(**json.loads(path.read_text(encoding="utf-8")), folder=folder)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return RunState("waiting", folder)
     except (OSError, ValueError, TypeError) as error:
         raise DataError(str(path), got=str(error), expected="the status of a run", remedy="delete it") from error

@@ -1,14 +1,18 @@
-"""Requests to stop: SIGUSR1, a scheduler's warning before the time limit, and SIGTERM, a preemption or cancellation.
+"""Requests to stop: SIGUSR1, a scheduler's warning before the time limit; SIGTERM, a preemption; SIGINT, Ctrl-C.
 
 They only set a flag, which the run checks wherever it can stop cleanly. The signals are blocked in every thread and
 received by one that waits for them: so none is lost while packages are imported, and no handler that a library installs
-later, Lightning's included (it calls a collective on one rank alone), ever runs.
+later, Lightning's included (it calls a collective on one rank alone), ever runs. A second Ctrl-C ends the process at
+once; files are whole or absent at any moment.
 """
 
+import os
 import signal
+import sys
 import threading
 
-_SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
+_SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
+_EXIT_INTERRUPTED = 130
 _received: set[int] = set()
 
 
@@ -17,7 +21,7 @@ class StopRequested(Exception):  # noqa: N818
 
     Attributes:
         requeue: Whether the run is to put its own job back in the queue. A scheduler that sends SIGTERM has decided
-            on that itself.
+            on that itself, and so has a person.
     """
 
     def __init__(self, requeue: bool) -> None:
@@ -33,7 +37,12 @@ def listen() -> None:
 
 def _wait() -> None:
     while True:
-        _received.add(signal.sigwait(_SIGNALS))
+        received = signal.sigwait(_SIGNALS)
+        if received == signal.SIGINT:
+            if received in _received:
+                os._exit(_EXIT_INTERRUPTED)
+            print("\nstopping and saving; Ctrl-C again to end at once", file=sys.stderr, flush=True)
+        _received.add(received)
 
 
 def stop_requested() -> bool:

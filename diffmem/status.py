@@ -6,17 +6,19 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import EXIT_DONE, DataError
-from diffmem.grid import LOGS, read_grid
+from diffmem.grid import LOGS, Task, read_grid
 from diffmem.run_state import FILE, RunState, state_of_run, state_of_task
 from diffmem.slurm_queue import read_queue
 
 Row = tuple[int, str, RunState]
 
+_PLAIN_WIDTH = 200
 _AGAIN = ("failed", "died", "stopped")
 _COLORS = {"done": "green", "running": "cyan", "starting": "cyan", "requeued": "yellow", **dict.fromkeys(_AGAIN, "red")}
 
@@ -36,8 +38,9 @@ def _show(options: argparse.Namespace) -> int:
     if options.failed:
         print(",".join(str(number) for number, _, run in rows if run.state in _AGAIN))
         return EXIT_DONE
-    console = Console() if sys.stdout.isatty() else Console(width=200)
-    console.print(table(rows))
+    terminal = sys.stdout.isatty()
+    console = Console() if terminal else Console(width=_PLAIN_WIDTH)
+    console.print(table(rows, borders=terminal))
     return EXIT_DONE
 
 
@@ -50,28 +53,43 @@ def states(source: Path, logs: Path = LOGS) -> list[Row]:
     """
     if source.is_file():
         tasks, queue = read_grid(source), read_queue(source)
-        runs = [(task.number, task.text, state_of_task(task, logs)) for task in tasks]
-        return runs if queue is None else [(number, text, queue.correct(number, run)) for number, text, run in runs]
+        runs = [row_of(task, logs) for task in tasks]
+        return runs if queue is None else [(number, name, queue.correct(number, run)) for number, name, run in runs]
     folders = sorted(path.parent for path in source.rglob(FILE))
     if not folders:
         raise DataError(
             str(source), got="no runs", expected="a grid file or a folder with runs", remedy="correct the path"
         )
-    return [(number, folder.name, state_of_run(folder)) for number, folder in enumerate(folders, start=1)]
+    names = [str(folder.relative_to(source)) if folder != source else folder.name for folder in folders]
+    found = [_state_of_folder(folder) for folder in folders]
+    return [(number, name, run) for number, (name, run) in enumerate(zip(names, found, strict=True), start=1)]
 
 
-def table(rows: Sequence[Row]) -> Table:
+def row_of(task: Task, logs: Path = LOGS) -> Row:
+    """The row of a grid's task, named by its run's folder, or by its line where it has none yet."""
+    run = state_of_task(task, logs)
+    return task.number, run.folder.name if run.folder else task.text, run
+
+
+def _state_of_folder(folder: Path) -> RunState:
+    try:
+        return state_of_run(folder)
+    except DataError as error:
+        return RunState("failed", folder, reason=str(error))
+
+
+def table(rows: Sequence[Row], borders: bool = True) -> Table:
     """One line a run, and a count of each state."""
     counts = Counter(run.state for _, _, run in rows)
-    made = Table(title=", ".join(f"{count} {state}" for state, count in counts.items()), title_justify="left")
+    title = ", ".join(f"{count} {state}" for state, count in counts.items())
+    made = Table(title=title, title_justify="left", box=HEAVY_HEAD if borders else None)
     for name in ("#", "state", "step", "it/s", "left", "f_mem"):
         made.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
     made.add_column("run", overflow="fold")
     for number, name, run in rows:
         color = _COLORS.get(run.state, "dim")
-        shown = run.folder.name if run.folder else name
         reason = f"\n{run.reason}" if run.reason else ""
-        made.add_row(str(number), f"[{color}]{run.state}[/]", *_numbers(run), _plain(shown + reason))
+        made.add_row(str(number), f"[{color}]{run.state}[/]", *_numbers(run), _plain(name + reason))
     return made
 
 

@@ -38,6 +38,13 @@ def attempt(capsys, tmp_path, *overrides, config=SMALL):
         ("--model.num_steps=2000", r"model\.num_steps: got 2000, more than the network knows"),
         ("--trainer.accelerator=mps", r"trainer\.accelerator: got mps, expected cpu, gpu or auto"),
         ("--evaluation.num_samples=1", r"evaluation\.num_samples: got 1, expected at least 2"),
+        ("--optimizer.lr=-1", r"Invalid learning rate: -1"),
+        ("--trainer.devices=0", r"trainer: got .*devices.*options that Lightning takes"),
+        ("--trainer.max_step=3", r"trainer\.max_step: got an unknown key.*did you mean trainer\.max_steps\?"),
+        ("-data.seed=3", r"data\.seed: got an unknown key.*"),
+        ("configs/digits/unet.yaml", r"write --config configs/digits/unet\.yaml"),
+        ("--run_root=README.md", r"run_root: got README\.md"),
+        ("--early_stopping.level=20", r"early_stopping\.level: got 20\.0, expected a share"),
         ("--early_stopping.mode=stopp", r"early_stopping\.mode: got stopp"),
         ("--model.network.base_channels=12", r"base_channels: got 12, expected a positive multiple of 8"),
         ("--trainer.max_steps=0", r"trainer\.max_steps: got 0"),
@@ -52,6 +59,26 @@ def test_a_mistake_ends_in_one_line(capsys, tmp_path, override, what):
     assert code == 2
     assert re.fullmatch(rf"diffmem: .*{what}.*", message), message
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_config_must_come_first_and_be_there(capsys, tmp_path):
+    for args, what in {
+        ("--data.n=8", *SMALL[:2]): "data.n: got an unknown key.*; put every --config before the other options",
+        (
+            *SMALL[:2],
+            "--optimizer=SGD",
+            "--optimizer.betas=[0.9,0.99]",
+        ): "optimizer.betas.*does not have it",
+        ("--config", "nowhere.yaml"): "no file .*nowhere.yaml.*name it from the folder you are in",
+    }.items():
+        code, message = attempt(capsys, tmp_path, *args, config=())
+        assert code == 2
+        assert re.search(what, message), message
+
+
+def test_without_a_config_one_is_named(capsys):
+    assert fit.main([]) == 2
+    assert "give --config" in capsys.readouterr().err
 
 
 def test_a_rate_that_follows_a_loss_is_refused(capsys, tmp_path):

@@ -57,7 +57,6 @@ def without_f_mem(root):
         (malformed, 3, "CSV table"),
         (without_f_mem, 3, "column f_mem"),
         (mixed, 3, "differ in lr"),
-        (lambda root: write_study(root, (32,), steps=STEPS), 2, "with one run"),
     ],
 )
 def test_a_mistake_ends_in_one_line(make, code, reason, tmp_path, capsys):

@@ -4,6 +4,7 @@ import re
 
 from conftest import ROOT
 
+from diffmem import compare
 from diffmem.files import read_table
 
 README = (ROOT / "README.md").read_text()
@@ -17,6 +18,7 @@ def test_the_callbacks_work_in_a_lightning_project_of_ones_own(tmp_path, monkeyp
         rows = read_table(tmp_path / "mine/evaluations.csv")
         assert [row["step"] for row in rows] == ["0", str(max_steps)]
         assert {"f_mem", "frechet_pixels", "loss_test"} <= rows[0].keys()
+    assert compare.main(["mine", "--out", "comparison"]) == 0
 
 
 def test_files_that_are_named_exist():

@@ -73,7 +73,12 @@ def split_values(values: str) -> list[str]:
 
 def _range(part: str) -> list[str]:
     ends = re.fullmatch(r"(\d+)\.\.(\d+)", part)
-    return [str(each) for each in range(int(ends[1]), int(ends[2]) + 1)] if ends else [part]
+    if ends is None:
+        return [part]
+    first, last = int(ends[1]), int(ends[2])
+    if first > last:
+        raise ConfigError("make_grid", got=part, expected="FIRST..LAST, ascending", remedy=f"write {last}..{first}")
+    return [str(each) for each in range(first, last + 1)]
 
 
 def _line(run: Sequence[tuple[str, str]]) -> str:

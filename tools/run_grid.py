@@ -23,7 +23,7 @@ from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import EXIT_DONE, EXIT_FAILED, EXIT_REQUEUE
 from diffmem.grid import EXIT, LOGS, Task, options, read_grid
 from diffmem.run_state import RunState, state_of_task
-from diffmem.status import describe, table
+from diffmem.status import describe, row_of, table
 
 _EXIT_INTERRUPTED = 130
 _STOP_SECONDS = 120.0
@@ -81,7 +81,7 @@ class GridRunner:
             for child in [each for each in self._running if each.process.poll() is not None]:
                 self._finish(child)
             if live and time.monotonic() - summarized > 1:
-                live.update(table([(task.number, task.text, self._state(task)) for task in self.tasks]), refresh=True)
+                live.update(table([row_of(task, self.logs) for task in self.tasks]), refresh=True)
                 summarized = time.monotonic()
             elif not live and time.monotonic() - summarized > self.every_seconds:
                 for child in self._running:

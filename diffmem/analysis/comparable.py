@@ -89,7 +89,7 @@ def _refuse_mixed_settings(label: str, runs: Sequence[Run]) -> None:
         f"group {label!r}",
         got=f"two settings, {first.name} and {other.name}, which differ in {'; '.join(keys[:_MAX_SHOWN])}{more}",
         expected="runs that differ in n, index and seed alone",
-        remedy="separate them with --by, e.g. --by optimizer,lr, or leave one out",
+        remedy="separate them with --by, e.g. --by optimizer,lr,study, or leave one out",
     )
 
 

@@ -16,7 +16,7 @@ from diffmem.analysis.estimate import Estimate, plain
 from diffmem.analysis.phase import Phase, PhasePoint, phase_of
 from diffmem.analysis.runs import Run, quality_column
 from diffmem.analysis.scaling import PowerLaw, fit_exponent
-from diffmem.errors import ConfigError, DataError
+from diffmem.errors import DataError
 
 Notes = defaultdict[str, list[str]]
 
@@ -33,7 +33,8 @@ class Rules:
         by: Identity columns whose values make the groups.
         clock: One of :data:`~diffmem.analysis.runs.CLOCKS`.
         quality: Column of the quality; None for ``fid`` or the one Fréchet distance there is.
-        quality_level: Level q of τ_gen; None for the common one of :func:`~diffmem.analysis.timescales.common_level`.
+        quality_level: Level q of τ_gen; None for the common one of :func:`~diffmem.analysis.timescales.common_level`,
+            which one run alone does not have.
         mem_level: Level c of τ_mem.
         confidence: Mass of every interval.
         num_draws: Bootstrap draws.
@@ -89,7 +90,7 @@ class Comparison:
 
     rules: Rules
     quality: str
-    quality_level: float
+    quality_level: float | None
     level_note: str
     groups: tuple[Group, ...]
     notes: tuple[str, ...]
@@ -113,7 +114,7 @@ def compare(runs: Sequence[Run], rules: Rules = Rules()) -> Comparison:
     """Times, gaps and laws of ``runs``.
 
     Raises:
-        ConfigError: A column that does not exist, or one run alone without a quality level.
+        ConfigError: A column that does not exist.
         DataError: Runs that cannot be compared; see :mod:`~diffmem.analysis.comparable`.
     """
     quality = quality_column(runs, rules.quality)
@@ -141,15 +142,13 @@ def compare(runs: Sequence[Run], rules: Rules = Rules()) -> Comparison:
     return Comparison(rules, quality, level, level_note, tuple(groups), tuple(_note_lines(notes)))
 
 
-def _quality_level(runs: Sequence[Run], quality: str, wanted: float | None) -> tuple[float, str]:
+def _quality_level(runs: Sequence[Run], quality: str, wanted: float | None) -> tuple[float | None, str]:
     if wanted is not None:
         return wanted, f"q = {plain(wanted)} as given."
     if len(runs) == 1:
-        raise ConfigError(
-            "--quality-level",
-            got=f"none, with one run ({runs[0].name})",
-            expected="a level that does not come from the run itself",
-            remedy="set --quality-level, or name the runs to compare it with",
+        return (
+            None,
+            "q: none, for one run has no level to share; set --quality-level, or name the runs to compare with.",
         )
     level, place = timescales.common_level([(run.name, run.table[quality].dropna().tolist()) for run in runs])
     run = runs[place]
@@ -165,7 +164,7 @@ def _quality_level(runs: Sequence[Run], quality: str, wanted: float | None) -> t
     return level, note + "."
 
 
-def _measure(run: Run, quality: str, level: float, rules: Rules, notes: Notes) -> RunTimes:
+def _measure(run: Run, quality: str, level: float | None, rules: Rules, notes: Notes) -> RunTimes:
     """All times of one run; what is refused or lacks an interval goes to ``notes``."""
     clock = run.clock(rules.clock)
     common: dict[str, Any] = {
@@ -201,7 +200,7 @@ def _measure(run: Run, quality: str, level: float, rules: Rules, notes: Notes) -
         if chance >= rules.mem_level:
             notes[f"f_mem_null reaches {chance:.2%}, part of f_mem may be chance"].append(run.name)
 
-    def gen() -> Estimate:
+    def gen(level: float) -> Estimate:
         steps, values, std = curve(quality)
         return timescales.tau_gen(steps, values, level, std, **common)
 
@@ -212,7 +211,9 @@ def _measure(run: Run, quality: str, level: float, rules: Rules, notes: Notes) -
         steps, values, std = curve("loss_test")
         return timescales.tau_overfit(steps, values, std, **common)
 
-    times = {"gen": refused_to_notes("τ_gen", gen), "mem": refused_to_notes("τ_mem", mem), "overfit": None}
+    times = {"gen": None, "mem": refused_to_notes("τ_mem", mem), "overfit": None}
+    if level is not None:
+        times["gen"] = refused_to_notes("τ_gen", lambda: gen(level))
     if times["mem"] is not None and times["mem"].low == 0:
         notes[
             f"num_samples = {num_samples} cannot exclude f_mem = {rules.mem_level:g} where no sample is memorized, the "

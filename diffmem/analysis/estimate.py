@@ -48,11 +48,13 @@ class Estimate:
     @property
     def last_text(self) -> str:
         """``last`` rounded down, to a whole number or three digits, so that "> x" stays true."""
-        last = Decimal(self.last)
+        last = Decimal(self.last + 1e-12 * abs(self.last))  # a mean of logarithms may miss a whole number by rounding
         digit = min(0, last.adjusted() - 2)
         return np.format_float_positional(float(last.quantize(Decimal(1).scaleb(digit), ROUND_FLOOR)), trim="-")
 
     def __str__(self) -> str:
+        if self.censored and self.low >= self.last * (1 - 1e-12):
+            return self.value_text
         return f"{self.value_text} [{plain(self.low)}, {self.high_text}]"
 
 

@@ -38,7 +38,7 @@ _PHASE_STYLES = {
 
 
 def write_figures(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write the PNG files that ``comparison`` has data for; returns their paths."""
+    """Write the PNG files that ``comparison`` has data for, and remove the others; returns the paths written."""
     figures: dict[str, Callable[[Comparison], Figure | None]] = {
         "curves": curves,
         "collapse": collapsed_curves,
@@ -46,8 +46,14 @@ def write_figures(comparison: Comparison, folder: Path) -> list[Path]:
         "gap": gap_against_n,
         "phase": phase_diagram,
     }
-    drawn = {name: draw(comparison) for name, draw in figures.items()}
-    return [save(figure, folder / f"{name}.png") for name, figure in drawn.items() if figure is not None]
+    paths = []
+    for name, draw in figures.items():
+        path = folder / f"{name}.png"
+        if (figure := draw(comparison)) is not None:
+            paths.append(save(figure, path))
+        else:
+            path.unlink(missing_ok=True)  # another comparison's
+    return paths
 
 
 def quality_name(column: str) -> str:
@@ -56,9 +62,11 @@ def quality_name(column: str) -> str:
 
 
 @styled
-def curves(comparison: Comparison) -> "Figure":
+def curves(comparison: Comparison) -> "Figure | None":
     """f_mem, the quality and the losses against time, a line per run, coloured by n; a column of panels per group."""
     groups = comparison.groups
+    if all(each.run.table["step"].max() == 0 for group in groups for each in group.runs):
+        return None
     losses = any("loss_test" in each.run.table.columns for group in groups for each in group.runs)
     figure, axes = new_figure(2 + losses, len(groups), sharex=True, sharey="row")
     colors = colors_of_n(cell.n for cell in comparison.cells)
@@ -70,17 +78,8 @@ def curves(comparison: Comparison) -> "Figure":
             if losses:
                 _draw_losses(axes[2, place], each, comparison, colors[each.run.n])
         memorization.axhline(comparison.rules.mem_level, color=REFERENCE, lw=0.8, ls=":")
-        quality.axhline(comparison.quality_level, color=REFERENCE, lw=0.8, ls=":")
-        quality.annotate(
-            f"q = {plain(comparison.quality_level)}",
-            (1, comparison.quality_level),
-            xycoords=("axes fraction", "data"),
-            xytext=(2, 0),
-            textcoords="offset points",
-            va="center",
-            color=REFERENCE,
-            fontsize=7,
-        )
+        if comparison.quality_level is not None:
+            _draw_level(quality, comparison.quality_level)
         axes[-1, place].set_xlabel(f"τ ({CLOCKS[comparison.rules.clock]})")
     axes[0, 0].set(xscale="log", ylabel=f"${_F_MEM}$")
     axes[0, 0].set_ylim(bottom=-0.02 * axes[0, 0].get_ylim()[1])
@@ -125,8 +124,10 @@ def collapsed_curves(comparison: Comparison) -> "Figure | None":
 
 
 @styled
-def times_against_n(comparison: Comparison) -> "Figure":
+def times_against_n(comparison: Comparison) -> "Figure | None":
     """τ_gen and τ_mem against n in log-log with the fitted laws; an arrow where censored."""
+    if all(cell.times[name] is None for cell in comparison.cells for name in ("gen", "mem")):
+        return None
     figure, axes = new_figure(1, 1, width=4.6, height=2.8 + 0.36 * len(comparison.groups))
     ax = axes[0, 0]
     colors = colors_of_groups([group.name for group in comparison.groups])
@@ -194,11 +195,25 @@ def phase_diagram(comparison: Comparison) -> "Figure | None":
     return figure
 
 
+def _draw_level(ax: "Axes", level: float) -> None:
+    ax.axhline(level, color=REFERENCE, lw=0.8, ls=":")
+    ax.annotate(
+        f"q = {plain(level)}",
+        (1, level),
+        xycoords=("axes fraction", "data"),
+        xytext=(2, 0),
+        textcoords="offset points",
+        va="center",
+        color=REFERENCE,
+        fontsize=7,
+    )
+
+
 def _draw_losses(ax: "Axes", each: RunTimes, comparison: Comparison, color: object) -> None:
     time = each.run.clock(comparison.rules.clock)
     for column, line in (("loss_train", "--"), ("loss_test", "-")):
         if column in each.run.table.columns:
-            ax.plot(time[time > 0], each.run.column(column)[time > 0], line, color=color)
+            ax.plot(time[time > 0], each.run.column(column)[time > 0], line, marker=".", ms=2, color=color)
 
 
 def _draw_run(top: "Axes", bottom: "Axes", each: RunTimes, comparison: Comparison, color: object) -> None:

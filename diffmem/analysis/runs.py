@@ -153,7 +153,7 @@ def read_run(folder: Path) -> Run:
         table = pd.read_csv(path, dtype=dict.fromkeys(("study", "setting", "config_hash"), str))
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise DataError(
-            str(path), got=" ".join(str(error).split()), expected="a CSV table", remedy="evaluate the run again"
+            str(path), got=" ".join(str(error).split()), expected="a CSV table", remedy="fix it, or leave the run out"
         ) from error
     return run_of_table(f"{folder.parent.name}/{folder.name}", table, folder)
 
@@ -173,7 +173,7 @@ def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None) -> 
     for column in ("step", "f_mem", "n"):
         if column not in table.columns:
             found = ", ".join(map(str, table.columns[:5]))
-            raise refuse(f"column {column}", f"only {found}, …", f"{column} in {TABLE}", "evaluate the run again")
+            raise refuse(f"column {column}", f"only {found}, …", f"{column} in {TABLE}", f"add it to {TABLE}")
     if table.empty:
         raise refuse(TABLE, "no rows", "one per evaluation", "train the run further or leave it out")
     identity: dict[str, int | float | str] = {}

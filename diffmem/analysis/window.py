@@ -69,10 +69,11 @@ def generalization_window(
     onset = _onset(rows, rule, level)
     before = rows[:onset]
     best_first = _plateau(before, quality_level or math.inf, plateau_factor)
-    marks = (
-        f"f_mem's lower bound reached {level:.1%}" if rule == "f_mem" else f"L_test rose {level:.0%} above its minimum"
-    )
-    begun = f"{marks} at step {_step(rows[onset])}" if onset is not None else f"{marks} at no step"
+    measured, mark = {
+        "f_mem": ("f_mem's lower bound", f"reached {level:.1%}"),
+        "loss_split": ("L_test", f"rose {level:.0%} above its minimum"),
+    }[rule]
+    begun = f"{measured} never {mark}" if onset is None else f"{measured} {mark} at step {_step(rows[onset])}"
     window = before[best_first:]
     if onset is not None and not any(_is_within(plateau_factor, row, rows[onset]) for row in window):
         window = []
@@ -82,10 +83,10 @@ def generalization_window(
         return Window(at, (), None, f"{begun}, and the samples were not good {when}: no window")
     column = _quality(rows)
     best = min(window, key=lambda row: float(row[column])) if column else window[-1]
-    measured = f" ({column} {float(best[column]):.3g})" if column else ""
+    quality = f" ({column} {float(best[column]):.3g})" if column else ""
     steps = tuple(map(_step, window))
     span = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
-    reason = f"use step {_step(best)}{measured}: {begun}, and the samples were at their best at {span}"
+    reason = f"use step {_step(best)}{quality}: {begun}, and the samples were at their best at {span}"
     return Window(at, steps, _step(best), reason)
 
 
@@ -95,8 +96,9 @@ def check_rule(rule: str, level: float | None, plateau_factor: float) -> float:
     if rule not in LEVELS:
         raise ConfigError(f"{key}.rule", got=rule, expected=" or ".join(LEVELS), remedy=f"set --{key}.rule")
     level = LEVELS[rule] if level is None else level
-    if not level > 0:
-        raise ConfigError(f"{key}.level", got=level, expected="above 0", remedy=f"set --{key}.level")
+    if not 0 < level < (1 if rule == "f_mem" else math.inf):
+        expected = "a share in (0, 1)" if rule == "f_mem" else "above 0"
+        raise ConfigError(f"{key}.level", got=level, expected=expected, remedy=f"set --{key}.level")
     if not plateau_factor >= 1:
         raise ConfigError(
             f"{key}.plateau_factor", got=plateau_factor, expected="at least 1", remedy=f"set --{key}.plateau_factor"

@@ -37,6 +37,7 @@ class Evaluation(UpdateCallback):
             does not. None measures at every scheduled step.
 
     Attributes:
+        identity: Columns of every row that identify the run, such as n, optimizer and seed.
         seconds: Wall time of the evaluations since training (re)started.
 
     Raises:

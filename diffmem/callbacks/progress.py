@@ -12,6 +12,8 @@ from diffmem.callbacks.observer import EvaluationObserver, Row
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.errors import require_at_least
 
+_WIDE = 100  # columns that a bar beside the numbers needs
+
 
 class ProgressReport(UpdateCallback, EvaluationObserver):
     """Step, loss, updates per second, time left and last f_mem.
@@ -39,7 +41,7 @@ class ProgressReport(UpdateCallback, EvaluationObserver):
                 TextColumn(
                     "step {task.completed:.0f}/{task.total:.0f}", table_column=Column(no_wrap=True, min_width=16)
                 ),
-                BarColumn(bar_width=10),
+                *([BarColumn(bar_width=10)] if self._console.width >= _WIDE else []),
                 TextColumn("{task.description}"),
                 TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=8)),
                 console=self._console,
@@ -61,17 +63,19 @@ class ProgressReport(UpdateCallback, EvaluationObserver):
         rate = (step - first) / (time.perf_counter() - start)
         state = f"loss {loss:.4f} · {rate:.1f} it/s"
         if self._bar:
-            self._bar.update(self._task, completed=step, description=f"{state} · {self._evaluation}")
+            self._bar.update(self._task, completed=step, description=f"{state}{self._evaluation}")
         else:
             left = _duration((trainer.max_steps - step) / rate)
             self._console.print(
-                f"step {step}/{trainer.max_steps} · {state} · {left} left · {self._evaluation}", soft_wrap=True
+                f"step {step}/{trainer.max_steps} · {state} · {left} left{self._evaluation}", soft_wrap=True
             )
 
     def on_row(self, trainer: pl.Trainer, row: Row) -> None:
         quality = next((f"{name} {row[name]:.3g}" for name in row if name == "fid" or name.startswith("frechet_")), "")
         f_mem = f"f_mem {row['f_mem']:.1%}" if "f_mem" in row else ""
-        self._evaluation = " · ".join(filter(None, [f_mem, quality]))
+        found = [f_mem] if self._bar else [f_mem, quality]
+        at = "" if self._bar else f" at step {row['step']}"
+        self._evaluation = "".join(f" · {each}{at}" for each in found if each)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop()

@@ -12,7 +12,8 @@ from diffmem.signals import StopRequested
 
 
 class Requeue(UpdateCallback, EvaluationObserver):
-    """Ends training with :class:`~diffmem.signals.StopRequested` when a rank has received SIGUSR1 or SIGTERM.
+    """Ends training with :class:`~diffmem.signals.StopRequested` when a rank has received a signal of
+    :mod:`diffmem.signals`.
 
     The update in progress is finished; an evaluation in progress is given up, to be made whole by the next start. The
     state is saved on the way out. The last update is not followed by a stop: the run is about to end.

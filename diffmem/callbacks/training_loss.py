@@ -61,9 +61,10 @@ class TrainingLoss(UpdateCallback):
         if step % self.every_n_steps != 0 and step != trainer.max_steps:
             return
         losses = (ranks.sum_over_ranks(torch.stack(self._losses)) / trainer.world_size).tolist()
-        for age, loss in enumerate(reversed(losses)):
+        for place, loss in enumerate(losses):
             if not math.isfinite(loss):
-                raise DivergenceError(step - age // trainer.accumulate_grad_batches, f"a training loss of {loss}")
+                first = step - (len(losses) - 1 - place) // trainer.accumulate_grad_batches
+                raise DivergenceError(first, f"a training loss of {loss}")
         now, evaluated = time.perf_counter(), seconds_evaluating(trainer)
         if trainer.is_global_zero:
             row = {

@@ -7,6 +7,7 @@ from typing import Literal
 import lightning.pytorch as pl
 
 from diffmem.callbacks.observer import EvaluationObserver, Row
+from diffmem.errors import ConfigError
 
 Mode = Literal["disabled", "offline", "online"]
 
@@ -26,6 +27,9 @@ class WandbMirror(EvaluationObserver):
 
     Attributes:
         config: The run's config as plain values, set by the command line.
+
+    Raises:
+        ConfigError: W&B does not take the run.
     """
 
     def __init__(
@@ -45,19 +49,27 @@ class WandbMirror(EvaluationObserver):
         import wandb  # half a second that a disabled mirror does not cost
 
         folder = Path(trainer.default_root_dir)
-        self._run = wandb.init(
-            mode=self.mode,
-            project=self.project,
-            entity=self.entity,
-            group=self.group or folder.parent.name,
-            tags=self.tags,
-            id=folder.name,
-            name=folder.name,
-            resume="allow",
-            dir=folder,
-            config=self.config,
-            settings=wandb.Settings(console="off", x_transaction_log_flush_interval=1),
-        )
+        try:
+            self._run = wandb.init(
+                mode=self.mode,
+                project=self.project,
+                entity=self.entity,
+                group=self.group or folder.parent.name,
+                tags=self.tags,
+                id=folder.name,
+                name=folder.name,
+                resume="allow",
+                dir=folder,
+                config=self.config,
+                settings=wandb.Settings(console="off", x_transaction_log_flush_interval=1),
+            )
+        except wandb.errors.Error as error:
+            raise ConfigError(
+                "wandb.mode",
+                got=f"{self.mode}, which W&B refuses ({str(error).splitlines()[0]})",
+                expected="a W&B account and a network",
+                remedy="run wandb login, or set --wandb.mode=offline",
+            ) from error
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
 

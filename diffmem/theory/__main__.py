@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import EXIT_DONE, ConfigError
+from diffmem.files import write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +32,8 @@ def _run(arguments: argparse.Namespace) -> int:
             "--out", got=f"{arguments.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"
         ) from error
     arguments.study(arguments)
+    setting = {name: value for name, value in vars(arguments).items() if name not in ("study", "name", "out")}
+    write_atomic(arguments.out / f"{arguments.name}.json", json.dumps(setting, indent=2) + "\n")
     print(f"written to {arguments.out}")
     return EXIT_DONE
 
@@ -164,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     def study(name: str, run: Callable[[argparse.Namespace], None], t: float, help: str) -> argparse.ArgumentParser:
         added = studies.add_parser(name, help=help, description=help,
                                    formatter_class=argparse.ArgumentDefaultsHelpFormatter)  # fmt: skip
-        added.set_defaults(study=run)
+        added.set_defaults(study=run, name=name)
         added.add_argument("--out", type=Path, required=True, help="folder of the CSV and PNG files")
         added.add_argument("--t", type=_positive, default=t, help="diffusion time")
         added.add_argument("--activation", choices=("tanh", "erf", "relu"), default="tanh",

@@ -9,9 +9,8 @@ from synthetic_runs import Truth, evaluations, log_steps, write_run, write_study
 from diffmem.analysis.comparison import Rules, compare
 from diffmem.analysis.figures import curves, phase_diagram, write_figures
 from diffmem.analysis.phase import Phase
-from diffmem.analysis.report import console_text, csv_row, law_lines, write_csv, write_markdown
+from diffmem.analysis.report import console_text, csv_row, law_lines, rule_lines, write_csv, write_markdown
 from diffmem.analysis.runs import read_runs, run_of_table
-from diffmem.errors import ConfigError
 
 STEPS = log_steps(30_000)
 SGD = {"optimizer": "SGD", "lr": 0.01, "setting": "sgd"}
@@ -107,10 +106,14 @@ def test_a_curve_that_is_refused_is_noted_with_its_reason():
     assert csv_row(found, cell)["tau_mem"] is None
 
 
-def test_one_run_needs_a_level_from_elsewhere():
+def test_one_run_has_a_tau_gen_with_a_level_from_elsewhere_alone(tmp_path):
     (run,) = [run_of_table("alone", evaluations(64, 0, steps=STEPS))]
-    with pytest.raises(ConfigError, match="with one run"):
-        compare([run], Rules())
+    found = compare([run], Rules(num_draws=200))
+    (cell,) = found.cells
+    assert cell.times["gen"] is None
+    assert cell.times["mem"].value == pytest.approx(Truth().tau_mem(64), rel=0.3)
+    assert "set --quality-level" in rule_lines(found)[2]
+    assert {path.name for path in write_figures(found, tmp_path)} == {"curves.png", "timescales.png"}
     found = compare([run], Rules(quality_level=6.0, num_draws=200))
     assert found.cells[0].times["gen"].value == pytest.approx(Truth().tau_gen(6.0), rel=0.2)
     assert all("no exponent" in line or "collapse" in line for line in law_lines(found))
@@ -143,6 +146,14 @@ def test_phases_come_from_the_law_of_smaller_n():
     assert phases[1024] is Phase.ARCHITECTURE
     assert found.groups[0].laws["mem"].num_censored == 0
     assert any("left out of the law of τ_mem at n = 1024" in note for note in found.notes)
+
+
+def test_a_run_of_one_evaluation_has_a_table_and_no_figure(tmp_path):
+    found = compare([run_of_table("begun", evaluations(64, 0, steps=[0]))], Rules(num_draws=200))
+    (tmp_path / "gap.png").write_text("of another comparison")
+    assert write_figures(found, tmp_path) == []
+    assert not (tmp_path / "gap.png").exists()
+    assert csv_row(found, found.cells[0])["tau_mem"] is None
 
 
 def test_written_files(comparison, tmp_path):

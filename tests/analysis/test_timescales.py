@@ -35,7 +35,7 @@ def test_not_reached_is_a_bound_and_never_a_number(f_mem, last):
     assert tau.last == last
     assert math.isinf(tau.high)
     assert tau.low <= last
-    assert str(tau).startswith(f"> {last} ")
+    assert str(tau) == f"> {last}"
 
 
 def test_quality_not_reached_is_censored():

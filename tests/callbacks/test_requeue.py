@@ -51,7 +51,7 @@ def test_signals_at_every_stage_of_one_process(tmp_path):
         ["SIGTERM", "start", 1, 0],
         ["SIGUSR1!", "batch", 9, 0],  # in the evaluation of step 2: six batches each
         ["SIGUSR1", "step", 1, 0],
-        ["SIGTERM", "checkpoint", 1, 0],
+        ["SIGINT", "checkpoint", 1, 0],
     ]
     codes = launch(*[(1, run, fault) for fault in faults], (1, run, None), (1, undisturbed, None))
     assert codes == [[EXIT_REQUEUE]] * 4 + [[0], [0]]
