@@ -257,7 +257,7 @@ def _law(runs: Sequence[RunTimes], name: str, confidence: float) -> PowerLaw | s
     try:
         return fit_exponent([n for n, _ in found], [time for _, time in found], confidence=confidence)
     except DataError as refusal:
-        return str(refusal)
+        return str(refusal).partition(": ")[2]
 
 
 def _collapse(runs: Sequence[RunTimes], rules: Rules) -> Collapse | str:
@@ -266,7 +266,7 @@ def _collapse(runs: Sequence[RunTimes], rules: Rules) -> Collapse | str:
     try:
         return collapse([run.n for run in memorizing], curves)
     except DataError as refusal:
-        return str(refusal)
+        return str(refusal).partition(": ")[2]
 
 
 def _phases(cells: Sequence[Cell], rules: Rules) -> dict[int, Phase]:

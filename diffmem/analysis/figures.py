@@ -82,6 +82,7 @@ def curves(comparison: Comparison) -> "Figure | None":
             _draw_level(quality, comparison.quality_level)
         axes[-1, place].set_xlabel(f"τ ({CLOCKS[comparison.rules.clock]})")
     axes[0, 0].set(xscale="log", ylabel=f"${_F_MEM}$")
+    plain_log_ticks(axes[0, 0].xaxis)
     axes[0, 0].set_ylim(bottom=-0.02 * axes[0, 0].get_ylim()[1])
     axes[1, 0].set(yscale="log", ylabel=quality_name(comparison.quality))
     if losses:
@@ -143,9 +144,11 @@ def times_against_n(comparison: Comparison) -> "Figure | None":
                 label += f" ∝ $n^α$, α = {law.interval_text}"
                 grid = np.geomspace(min(cell.n for cell in group.cells), max(cell.n for cell in group.cells), 50)
                 ax.plot(grid, law.at(grid), line, color=color, lw=1, zorder=1)
-            _draw_estimates(ax, found, shift, color, marker, fill, label)
+            if found:
+                _draw_estimates(ax, found, shift, color, marker, fill, label)
     ax.set(yscale="log", ylabel=f"τ ({CLOCKS[comparison.rules.clock]})")
     ax.margins(y=0.12)
+    plain_log_ticks(ax.yaxis)
     n_axis(ax, (cell.n for cell in comparison.cells))
     figure.legend(loc="outside lower center", ncols=1)
     return figure

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 #: Okabe and Ito's palette, which colour-blind readers can tell apart.
 GROUP_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 REFERENCE = "0.45"
+_FEW_DECADES = 50.0
 _RC: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -77,9 +78,12 @@ def colors_of_groups(names: Sequence[str]) -> dict[str, str]:
 
 
 def plain_log_ticks(axis: "Axis") -> None:
-    """Ticks 0.1, 0.2, 0.5, 1, … on a logarithmic axis of few decades."""
+    """Ticks 0.1, 0.2, 0.5, 1, … on a logarithmic axis, where it spans few decades."""
     from matplotlib.ticker import LogLocator, NullLocator
 
+    low, high = axis.get_view_interval()
+    if high > _FEW_DECADES * low:
+        return
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.set_minor_locator(NullLocator())
