@@ -5,6 +5,10 @@ import re
 from conftest import ROOT
 
 from diffmem import compare
+from diffmem.analysis.comparison import Rules
+from diffmem.analysis.comparison import compare as compare_runs
+from diffmem.analysis.report import table_rows
+from diffmem.analysis.runs import read_runs
 from diffmem.files import read_table
 
 README = (ROOT / "README.md").read_text()
@@ -19,6 +23,15 @@ def test_the_callbacks_work_in_a_lightning_project_of_ones_own(tmp_path, monkeyp
         assert [row["step"] for row in rows] == ["0", str(max_steps)]
         assert {"f_mem", "frechet_pixels", "loss_test"} <= rows[0].keys()
     assert compare.main(["mine", "--out", "comparison"]) == 0
+
+
+def test_the_table_of_the_study_is_what_its_command_prints():
+    comparison = compare_runs(read_runs([ROOT / "tests/analysis/digits_sgd_adam"]), Rules())
+    rows = [row[:7] for row in table_rows(comparison)]  # without τ_overfit
+    assert len(rows) == 10
+    assert [row for row in rows if f"| {' | '.join(row)} |" not in README] == []
+    laws = [group.laws[name].interval_text.replace("-", "−") for group in comparison.groups for name in ("gen", "mem")]
+    assert [law for law in laws if law not in README] == []
 
 
 def test_files_that_are_named_exist():
