@@ -56,6 +56,14 @@ def explain(error: Exception, args: list[str], group_keys: Iterable[str]) -> Con
     if absent:
         remedy = "name it from the folder you are in"
         return ConfigError(full, got=f"no file {absent[1]}", expected="a config file", remedy=remedy)
+    broken = next((path for path in _config_files(args) if not _is_yaml(path)), None)
+    if broken is not None:
+        return ConfigError(str(broken), got=_one_line(cause), expected="YAML", remedy="fix it")
+    choices = re.findall(r"- Expected an? ([^\n]+)", message)
+    given = re.search(r"Given value: ([^\n]+)", message)
+    if len(choices) > 1 and given and "dot import path" not in message:
+        expected = ", ".join(dict.fromkeys(name for choice in choices for name in _plain_types(choice)))
+        return ConfigError(full, got=_one_line(given[1]), expected=expected, remedy=f"change it {where}")
     wanted = re.search(r"Expected (?:an? )?(.+?)[.:] (?:Got value: )?(.+)", cause, re.DOTALL)
     if not wanted:
         return ConfigError(full, got=_one_line(cause), expected="a usable value", remedy=f"change it {where}")
@@ -115,6 +123,23 @@ def _read_yaml(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError):
         return None
+
+
+def _is_yaml(path: Path) -> bool:
+    try:
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _plain_types(choice: str) -> list[str]:
+    """The names in what the parser says of a type: a class, ``null``, or the members of a literal."""
+    literal = re.search(r"Literal\[(.+)\]", choice)
+    if literal:
+        return [each.strip(" '") for each in literal[1].split(",")]
+    name = re.search(r"<class '(?:\w+\.)*(\w+)'>", choice)
+    return ["null" if name and name[1] == "NoneType" else name[1] if name else choice.rstrip(".")]
 
 
 def _flatten(tree: Any, prefix: str = "") -> Iterator[str]:

@@ -132,7 +132,7 @@ def _check_override(override: str) -> None:
     key, equals, _ = override.lstrip("-").partition("=")
     plain = key.replace(".init_args", "")
     if not override.startswith("--") or not equals:
-        raise ConfigError(override, got="no --key=value", expected="--key=value", remedy="see --help")
+        raise ConfigError(override, got="no value", expected="--key=value", remedy=f"write {override}=VALUE")
     if not any(plain == allowed or plain.startswith(f"{allowed}.") for allowed in MEASUREMENTS):
         raise ConfigError(
             plain,

@@ -40,6 +40,8 @@ def attempt(capsys, tmp_path, *overrides, config=SMALL):
         ("--evaluation.num_samples=1", r"evaluation\.num_samples: got 1, expected at least 2"),
         ("--optimizer.lr=-1", r"Invalid learning rate: -1"),
         ("--trainer.devices=0", r"trainer: got .*devices.*options that Lightning takes"),
+        ("--trainer.precision=fp64", r"trainer\.precision: got fp64, expected .*bf16-mixed, .*null"),
+        ("--model.compile=fast", r"model\.compile: got fast, expected default, reduce-overhead, max-autotune, null"),
         ("--trainer.max_step=3", r"trainer\.max_step: got an unknown key.*did you mean trainer\.max_steps\?"),
         ("-data.seed=3", r"data\.seed: got an unknown key.*"),
         ("configs/digits/unet.yaml", r"write --config configs/digits/unet\.yaml"),
@@ -93,6 +95,14 @@ def test_a_mistake_in_a_file_names_the_file(capsys, tmp_path):
     code, message = attempt(capsys, tmp_path, "--config", str(overlay))
     assert code == 2
     assert re.fullmatch(rf"diffmem: evaluation\.num_smaples: .*evaluation\.num_samples.*{overlay}", message), message
+
+
+def test_a_file_that_is_no_yaml_is_named(capsys, tmp_path):
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("data: [1, ")
+    code, message = attempt(capsys, tmp_path, "--config", str(broken))
+    assert code == 2
+    assert re.fullmatch(rf"diffmem: {broken}: .*expected YAML; fix it", message), message
 
 
 def test_a_missing_file_is_named(capsys, tmp_path):

@@ -112,6 +112,12 @@ def test_an_option_without_values_is_refused():
         make_grid.grid_lines(["--data.n=4", "--seed"])
 
 
+@pytest.mark.parametrize(("values", "what"), [("2..0", "ascending"), ("1,1", "each run once")])
+def test_a_list_that_counts_down_or_repeats_is_refused(values, what):
+    with pytest.raises(ConfigError, match=what):
+        make_grid.grid_lines([f"--seed={values}"])
+
+
 def test_the_array_follows_from_the_grid(tmp_path):
     path = tmp_path / "g.txt"
     path.write_text("".join(f"--seed={seed}\n" for seed in range(7)))

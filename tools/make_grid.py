@@ -53,8 +53,12 @@ def grid_lines(arguments: Sequence[str]) -> list[str]:
     if not axes:
         raise ConfigError("make_grid", got="no options", expected="--key=VALUE,…", remedy="see --help")
     lines = [_line(run) for run in itertools.product(*axes)]
-    for line in lines:
+    for line, count in Counter(lines).items():
         check_line(line, line)
+        if count > 1:
+            raise ConfigError(
+                "make_grid", got=f"{line}, {count} times", expected="each run once", remedy="see the lists"
+            )
     return lines
 
 

@@ -102,7 +102,7 @@ def dynamics(curves: pd.DataFrame, summary: pd.DataFrame, setting: Setting, path
                                (("E", "score"), ("L", "test"), ("L", "train"), ("L", "gen")))  # fmt: skip
     with _canvas(path, 1, 2, (12.4, 5.2)) as grid:
         left, right = grid[0]
-        insets = left.inset_axes((0.1, 0.63, 0.42, 0.32)), right.inset_axes((0.1, 0.6, 0.42, 0.35))
+        insets = left.inset_axes((0.14, 0.63, 0.38, 0.32)), right.inset_axes((0.14, 0.6, 0.38, 0.35))
         for psi_n, group in curves.groupby("psi_n"):
             style = {"color": colors[psi_n], "lw": 1.6}
             left.plot(group["tau"], group["score_error"], **style, label=rf"$\psi_n = {psi_n:g}$")
