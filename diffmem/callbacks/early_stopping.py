@@ -109,7 +109,6 @@ class EarlyStopping(EvaluationObserver):
         if trainer.is_global_zero:
             report = {**vars(self.window), "rule": self.rule, "prediction": self.prediction and vars(self.prediction)}
             write_atomic(Path(trainer.default_root_dir) / REPORT, json.dumps(report, indent=2) + "\n")
-
         if self.window.best is None and trainer.is_global_zero:
             _checkpoint(trainer).unlink(missing_ok=True)
 

@@ -1,5 +1,6 @@
 """``python -m diffmem.theory``: files, tables and one-line errors."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,7 @@ def test_spectrum(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_dynamics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dynamics", "--out", str(tmp_path), "--dim", "8", "--psi-p", "16", "--psi-n", "4", "8"]) == 0
+    assert json.loads((tmp_path / "dynamics.json").read_text())["dim"] == 8
     curves = rows(tmp_path / "dynamics.csv")
     assert list(curves["psi_n"].unique()) == [4, 8]
     assert (curves["loss_test"] > curves["loss_train"]).mean() > 0.8
