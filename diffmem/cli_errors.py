@@ -21,6 +21,8 @@ _CLASSES = {
     "optimizer": torch.optim,
 }
 
+_UNREADABLE = object()
+
 
 def user_error_behind(error: BaseException) -> UserError | None:
     """The first user error in the chain of causes of ``error``."""
@@ -56,7 +58,7 @@ def explain(error: Exception, args: list[str], group_keys: Iterable[str]) -> Con
     if absent:
         remedy = "name it from the folder you are in"
         return ConfigError(full, got=f"no file {absent[1]}", expected="a config file", remedy=remedy)
-    broken = next((path for path in _config_files(args) if not _is_yaml(path)), None)
+    broken = next((path for path in _config_files(args) if _read_yaml(path) is _UNREADABLE), None)
     if broken is not None:
         return ConfigError(str(broken), got=_one_line(cause), expected="YAML", remedy="fix it")
     choices = re.findall(r"- Expected an? ([^\n]+)", message)
@@ -122,15 +124,7 @@ def _read_yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError):
-        return None
-
-
-def _is_yaml(path: Path) -> bool:
-    try:
-        yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
-        return False
-    return True
+        return _UNREADABLE
 
 
 def _plain_types(choice: str) -> list[str]:

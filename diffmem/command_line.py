@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from diffmem.errors import EXIT_CONFIG, EXIT_DONE, UserError
+from diffmem.errors import EXIT_CLOSED_PIPE, EXIT_CONFIG, UserError
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,7 +18,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def exit_code_of(command: Callable[[], int]) -> int:
-    """Exit code of ``command``; a user error is printed as one line and has its own."""
+    """Exit code of ``command``; a user error is printed as one line and has its own, a closed pipe a shell's 141."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # τ in a locale that has none
@@ -31,4 +31,4 @@ def exit_code_of(command: Callable[[], int]) -> int:
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end of the process
-        return EXIT_DONE
+        return EXIT_CLOSED_PIPE

@@ -89,7 +89,7 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
     _check_table(table, cli.identity.config_hash)
     lock = table.with_name(f".{table.name}.lock")
     try:
-        with locked(lock, wait=True):
+        with locked(lock, wait=True):  # refused now, not after the first measurement
             pass
     except OSError as error:
         raise ConfigError(

@@ -11,8 +11,9 @@ import signal
 import sys
 import threading
 
+from diffmem.errors import EXIT_INTERRUPTED
+
 _SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
-_EXIT_INTERRUPTED = 130
 _received: set[int] = set()
 
 
@@ -40,7 +41,7 @@ def _wait() -> None:
         received = signal.sigwait(_SIGNALS)
         if received == signal.SIGINT:
             if received in _received:
-                os._exit(_EXIT_INTERRUPTED)
+                os._exit(EXIT_INTERRUPTED)
             print("\nstopping and saving; Ctrl-C again to end at once", file=sys.stderr, flush=True)
         _received.add(received)
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.box import HEAVY_HEAD
@@ -61,21 +61,22 @@ def states(source: Path, logs: Path = LOGS) -> list[Row]:
             str(source), got="no runs", expected="a grid file or a folder with runs", remedy="correct the path"
         )
     names = [str(folder.relative_to(source)) if folder != source else folder.name for folder in folders]
-    found = [_state_of_folder(folder) for folder in folders]
+    found = [_or_failed(state_of_run, folder) for folder in folders]
     return [(number, name, run) for number, (name, run) in enumerate(zip(names, found, strict=True), start=1)]
 
 
 def row_of(task: Task, logs: Path = LOGS) -> Row:
     """The row of a grid's task, named by its run's folder, or by its line where it has none yet."""
-    run = state_of_task(task, logs)
+    run = _or_failed(state_of_task, task, logs)
     return task.number, run.folder.name if run.folder else task.text, run
 
 
-def _state_of_folder(folder: Path) -> RunState:
+def _or_failed(read: Callable[..., RunState], *of: object) -> RunState:
+    """What ``read`` finds; one file that cannot be read hides no other run."""
     try:
-        return state_of_run(folder)
+        return read(*of)
     except DataError as error:
-        return RunState("failed", folder, reason=str(error))
+        return RunState("failed", reason=str(error))
 
 
 def table(rows: Sequence[Row], borders: bool = True) -> Table:

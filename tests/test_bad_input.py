@@ -2,10 +2,13 @@
 
 import re
 
+import lightning.pytorch as pl
 import pytest
 from conftest import SMALL
 
 from diffmem import fit
+from diffmem.callbacks import Evaluation
+from diffmem.errors import ConfigError
 
 
 def attempt(capsys, tmp_path, *overrides, config=SMALL):
@@ -89,20 +92,19 @@ def test_a_rate_that_follows_a_loss_is_refused(capsys, tmp_path):
     assert "a function of the step; set another --lr_scheduler" in message
 
 
-def test_a_mistake_in_a_file_names_the_file(capsys, tmp_path):
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("evaluation:\n  num_smaples: 3\n", r"evaluation\.num_smaples: .*evaluation\.num_samples.*FILE"),
+        ("data: [1, ", r"FILE: .*expected YAML; fix it"),
+    ],
+)
+def test_a_mistake_in_a_file_names_the_file(capsys, tmp_path, text, what):
     overlay = tmp_path / "overlay.yaml"
-    overlay.write_text("evaluation:\n  num_smaples: 3\n")
+    overlay.write_text(text)
     code, message = attempt(capsys, tmp_path, "--config", str(overlay))
     assert code == 2
-    assert re.fullmatch(rf"diffmem: evaluation\.num_smaples: .*evaluation\.num_samples.*{overlay}", message), message
-
-
-def test_a_file_that_is_no_yaml_is_named(capsys, tmp_path):
-    broken = tmp_path / "broken.yaml"
-    broken.write_text("data: [1, ")
-    code, message = attempt(capsys, tmp_path, "--config", str(broken))
-    assert code == 2
-    assert re.fullmatch(rf"diffmem: {broken}: .*expected YAML; fix it", message), message
+    assert re.fullmatch(f"diffmem: {what}".replace("FILE", str(overlay)), message), message
 
 
 def test_a_missing_file_is_named(capsys, tmp_path):
@@ -131,6 +133,35 @@ def test_a_loss_that_is_no_number_names_its_step_and_keeps_the_last_good_checkpo
     (folder,) = (tmp_path / "runs").glob("*/*")
     assert (folder / "checkpoints/last.ckpt").resolve().name == "step-00000004.ckpt"
     assert '"failed"' in (folder / "status.json").read_text()
+
+
+def test_of_many_losses_that_are_no_numbers_the_first_is_named(capsys, tmp_path, monkeypatch):
+    from diffmem.models import DDPM
+
+    original = DDPM.training_step
+    monkeypatch.setattr(
+        DDPM, "training_step", lambda self, batch, k: original(self, batch, k) * (float("nan") if k >= 3 else 1)
+    )
+    rarely = ("--evaluation.steps=[]", "--training_loss.every_n_steps=6", "--checkpoint.every_n_steps=100")
+    _, message = attempt(capsys, tmp_path, *rarely)
+    assert message.startswith("diffmem: step 4: got a training loss of nan"), message
+
+
+def test_a_run_that_wandb_refuses_ends_in_one_line(capsys, tmp_path, monkeypatch):
+    import wandb
+
+    def refuse(**_):
+        raise wandb.errors.UsageError("No API key configured.")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    code, message = attempt(capsys, tmp_path, "--wandb.mode=online")
+    assert (code, message.count("\n")) == (2, 0)
+    assert message.endswith("run wandb login, or set --wandb.mode=offline")
+
+
+def test_a_trainer_without_an_end_is_refused():
+    with pytest.raises(ConfigError, match=r"trainer\.max_steps: got -1"):
+        Evaluation().setup(pl.Trainer(max_epochs=1, logger=False), None, "fit")
 
 
 def test_samples_that_are_no_numbers_name_the_step(capsys, tmp_path, monkeypatch):

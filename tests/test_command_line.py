@@ -34,7 +34,17 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait() == 0
+    assert process.wait() == 141, "a run that its reader left has not ended well"
+
+
+def test_a_second_ctrl_c_ends_at_once():
+    code = (
+        "import os, signal, time; from diffmem import signals; signals.listen()\n"
+        "for _ in range(2): os.kill(os.getpid(), signal.SIGINT); time.sleep(0.5)\n"
+        "time.sleep(60)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr.strip()) == (130, "stopping and saving; Ctrl-C again to end at once")
 
 
 def test_letters_that_a_locale_lacks_are_replaced():

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 import warnings
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -11,8 +13,8 @@ import torch
 from conftest import SMALL, only_run
 from test_fit import assert_same_run, equal, weights
 
-from diffmem import fit
-from diffmem.callbacks import training_loss
+from diffmem import evaluate, fit
+from diffmem.callbacks import provenance, training_loss
 from diffmem.callbacks.evaluation import evaluating
 from diffmem.cli import CLI
 from diffmem.data.subset import Batch
@@ -166,6 +168,45 @@ def test_losses_of_a_resumed_run_are_replaced_in_one_step(tmp_path, monkeypatch)
 def test_a_run_takes_one_device_unless_it_is_told(tmp_path):
     arguments = [each for each in SMALL if "accelerator" not in each]
     assert CLI([*arguments, f"--run_root={tmp_path}"]).config["trainer"]["devices"] == 1
+
+
+def test_a_mac_computes_on_its_cpu(tmp_path, monkeypatch):
+    """Apple's GPUs have no float64; Lightning would choose one."""
+    monkeypatch.setattr("lightning.pytorch.accelerators.MPSAccelerator.is_available", staticmethod(lambda: True))
+    arguments = [each for each in SMALL if "accelerator" not in each]
+    trainer = CLI([*arguments, f"--run_root={tmp_path}"]).trainer
+    assert type(trainer.accelerator).__name__ == "CPUAccelerator"
+
+
+def test_the_commit_of_another_project_is_not_recorded(tmp_path, monkeypatch):
+    for command in (
+        ["init", "-q"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x", "--allow-empty"],
+    ):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    installed = tmp_path / "provenance.py"
+    installed.write_text("")
+    monkeypatch.setattr(provenance, "__file__", str(installed))
+    assert provenance._commit() is None
+    subprocess.run(["git", "-C", str(tmp_path), "add", "provenance.py"], check=True)
+    assert provenance._commit().endswith("-dirty")
+
+
+def test_a_finished_run_without_its_table_is_not_taken_for_done(tmp_path, finished_run, capsys):
+    folder = tmp_path / "digits" / finished_run.name
+    shutil.copytree(finished_run, folder)
+    (folder / "evaluations.csv").unlink()
+    assert fit.main([*SMALL, f"--run_root={tmp_path}"]) == 3
+    assert "a finished run without evaluations.csv" in capsys.readouterr().err
+
+
+def test_evaluating_a_run_that_cannot_be_written_names_out(finished_run, monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(evaluate, "locked", refuse)
+    assert evaluate.main([str(finished_run)]) == 2
+    assert capsys.readouterr().err.endswith("expected a folder to write in; set --out\n")
 
 
 def test_a_schedule_of_the_rate_counts_updates(tmp_path):

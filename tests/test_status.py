@@ -130,6 +130,22 @@ def test_the_command_shows_every_run_and_needs_no_torch(tmp_path):
     assert not {"torch", "lightning", "pandas"} & {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
 
+def test_studies_are_told_apart_and_a_file_that_cannot_be_read_hides_no_run(tmp_path, tasks, capsys):
+    for study in ("first", "second"):
+        (tmp_path / study / "run").mkdir(parents=True)
+        write_state(RunState("done", tmp_path / study / "run", 7, 9))
+    (tmp_path / "second/run/status.json").write_text("{")
+    assert status.main([str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "1 done, 1 failed" in shown
+    assert {"first/run", "second/run"} <= set(shown.split())
+    assert "│" not in shown, "plain where it is piped"
+    log = tasks[0].log(tmp_path / "logs")
+    log.parent.mkdir(parents=True)
+    log.write_text(f"{tasks[0].header}\nrun {tmp_path / 'second/run'}\n")
+    assert [run.state for _, _, run in status.states(tasks[0].grid, tmp_path / "logs")][:2] == ["failed", "waiting"]
+
+
 def test_a_folder_without_runs_is_refused(tmp_path, capsys):
     assert status.main([str(tmp_path)]) == 3
     assert "got no runs" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from torchvision import transforms
 
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.data.preparation import open_source, prepare
-from diffmem.errors import EXIT_DONE, DataError
+from diffmem.errors import EXIT_DONE, EXIT_INTERRUPTED, DataError
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -93,7 +93,7 @@ def _prepare(options: argparse.Namespace) -> int:
         ) from error
     except KeyboardInterrupt:
         print(f"interrupted; {options.out} was not written", file=sys.stderr)
-        return 130
+        return EXIT_INTERRUPTED
     return EXIT_DONE
 
 

@@ -20,12 +20,11 @@ from rich.console import Console
 from rich.live import Live
 
 from diffmem.command_line import Parser, exit_code_of
-from diffmem.errors import EXIT_DONE, EXIT_FAILED, EXIT_REQUEUE
+from diffmem.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_REQUEUE
 from diffmem.grid import EXIT, LOGS, Task, options, read_grid
 from diffmem.run_state import RunState, state_of_task
 from diffmem.status import describe, row_of, table
 
-_EXIT_INTERRUPTED = 130
 _STOP_SECONDS = 120.0
 
 
@@ -152,7 +151,7 @@ class GridRunner:
         failed = [number for number, code in self.exit_codes.items() if code not in (EXIT_DONE, EXIT_REQUEUE)]
         if self._stopping:
             self.console.print("stopped; run the same command again to resume")
-            return _EXIT_INTERRUPTED
+            return EXIT_INTERRUPTED
         if failed:
             names = ", ".join(map(str, sorted(failed)))
             self.console.print(f"failed: task {names}; see {self._folder}", soft_wrap=True)

@@ -18,7 +18,7 @@ Row = Mapping[str, float | int | str | None]
 class Images(Protocol):
     """What every evaluation reads of the data: float images (·, C, H, W) or vectors (·, d), as the model sees them.
 
-    Some measurements read more, and say so.
+    Some measurements read more of :class:`diffmem.data.subset.SubsetData` or :class:`diffmem.data.images.ImageData`.
     """
 
     train_images: Tensor
@@ -72,7 +72,7 @@ class EvaluationObserver(pl.Callback):
         """The next batch of samples is about to be drawn."""
 
     def measure(self, snapshot: Snapshot) -> Row:
-        """Row to add to the row of this step; the same on every rank."""
+        """Columns to add to the row of this step; the same on every rank."""
         return {}
 
     def on_row(self, trainer: pl.Trainer, row: Row) -> None:
