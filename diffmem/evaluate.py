@@ -21,10 +21,10 @@ from diffmem.callbacks.early_stopping import CHECKPOINT as GENERALIZATION
 from diffmem.callbacks.evaluation import Evaluation
 from diffmem.callbacks.fid import FID
 from diffmem.callbacks.observer import EvaluationObserver
+from diffmem.callbacks.pictures import Pictures
 from diffmem.callbacks.provenance import check_same_images, environment
-from diffmem.callbacks.sample_grid import SampleGrid
-from diffmem.cli import CLI
 from diffmem.command_line import Parser, exit_code_of
+from diffmem.config.parser import CLI
 from diffmem.errors import EXIT_DONE, CheckpointError, ConfigError, DataError
 from diffmem.files import is_whole, locked, put_row, read_table, write_atomic
 
@@ -183,7 +183,7 @@ def _check_table(table: Path, config_hash: str) -> None:
 def _only_measures(callback: pl.Callback) -> bool:
     """Whether ``callback`` adds columns and writes nothing into the run's folder."""
     measures = isinstance(callback, EvaluationObserver) and type(callback).measure is not EvaluationObserver.measure
-    return measures and not isinstance(callback, SampleGrid)
+    return measures and not isinstance(callback, Pictures)
 
 
 if __name__ == "__main__":

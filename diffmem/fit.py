@@ -10,17 +10,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffmem import signals, startup
+from diffmem import startup
 from diffmem.command_line import exit_code_of
 from diffmem.errors import EXIT_DONE, EXIT_REQUEUE, DataError
+from diffmem.jobs import signals
 
 if TYPE_CHECKING:
-    from diffmem.cli import CLI
+    from diffmem.config.parser import CLI
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line ``args`` (None: the process's own); returns the exit code."""
-    from diffmem.cli import CLI  # seconds of imports, in which a signal must not be lost
+    from diffmem.config.parser import CLI  # seconds of imports, in which a signal must not be lost
 
     return exit_code_of(lambda: _fit(CLI(args)))
 
@@ -28,15 +29,15 @@ def main(args: list[str] | None = None) -> int:
 def _fit(cli: CLI) -> int:
     from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-    from diffmem import cluster
     from diffmem.callbacks.checkpoint import newest_checkpoint
     from diffmem.files import write_atomic
-    from diffmem.run_folder import locked
-    from diffmem.run_state import RunState, state_of_run, write_state
+    from diffmem.jobs import launch
+    from diffmem.runs.identity import locked
+    from diffmem.runs.state import RunState, state_of_run, write_state
 
     trainer, data, folder = cli.trainer, cli.datamodule, cli.identity.folder
     first_rank = rank_zero_only.rank == 0
-    cluster.check_launch(trainer)
+    launch.check_launch(trainer)
     data.check(trainer.num_devices * trainer.num_nodes)
     cli.config_init["evaluation"].check(trainer, cli.model, data)
     if state_of_run(folder).state == "done":
@@ -65,7 +66,7 @@ def _fit(cli: CLI) -> int:
             # the code of rank 0 is the run's
             return _stopped(folder, stop) if first_rank else EXIT_DONE
         except BaseException:
-            cluster.end_other_ranks(trainer)
+            launch.end_other_ranks(trainer)
             raise
         if first_rank:
             print(summary(folder))
@@ -85,7 +86,7 @@ def _beginning(folder: Path, checkpoint: Path | None) -> str:
 
 
 def _stopped(folder: Path, stop: signals.StopRequested) -> int:
-    from diffmem.cluster import requeue_job
+    from diffmem.jobs.launch import requeue_job
 
     print(f"stopped: {folder}; run the same command again to resume", flush=True)
     if stop.requeue:
@@ -112,5 +113,5 @@ def summary(folder: Path) -> str:
 
 if __name__ == "__main__":
     signals.listen()
-    startup.load("diffmem.cli")
+    startup.load("diffmem.config.parser")
     sys.exit(main())

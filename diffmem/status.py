@@ -12,9 +12,10 @@ from rich.table import Table
 
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import EXIT_DONE, DataError
-from diffmem.grid import LOGS, Task, read_grid
-from diffmem.run_state import FILE, RunState, state_of_run, state_of_task
-from diffmem.slurm_queue import read_queue
+from diffmem.jobs.grid import LOGS, Task, read_grid
+from diffmem.jobs.queue import read_queue
+from diffmem.jobs.tasks import state_of_task
+from diffmem.runs.state import FILE, RunState, state_of_run
 
 Row = tuple[int, str, RunState]
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 from benchmarks.reference import PlainUNet, copy_weights, plain_alpha_bar, plain_ddim
-from conftest import ROOT, SMALL, only_run
+from small_run import ROOT, SMALL, only_run
 from torch._dynamo.utils import counters
 
 from diffmem import fit, rng

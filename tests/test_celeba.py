@@ -8,8 +8,8 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from PIL import Image
+from small_run import ROOT
 
 from diffmem import evaluate, fit
 from diffmem.callbacks import fid

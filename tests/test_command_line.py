@@ -39,7 +39,7 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 
 def test_a_second_ctrl_c_ends_at_once():
     code = (
-        "import os, signal, time; from diffmem import signals; signals.listen()\n"
+        "import os, signal, time; from diffmem.jobs import signals; signals.listen()\n"
         "for _ in range(2): os.kill(os.getpid(), signal.SIGINT); time.sleep(0.5)\n"
         "time.sleep(60)"
     )

@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import SMALL, only_run
+from small_run import SMALL, only_run
 from test_fit import assert_same_run, equal, weights
 
 from diffmem import evaluate, fit
 from diffmem.callbacks import provenance, training_loss
 from diffmem.callbacks.evaluation import evaluating
-from diffmem.cli import CLI
+from diffmem.config.parser import CLI
 from diffmem.data.subset import Batch
 from diffmem.files import read_table
 from diffmem.models import DDPM
@@ -228,7 +228,7 @@ def test_dropout_does_not_depend_on_the_number_of_ranks(monkeypatch):
 
 
 def test_two_processes_cannot_share_a_run(tmp_path, capsys, finished_run):
-    from diffmem.run_folder import locked
+    from diffmem.runs.identity import locked
 
     folder = tmp_path / "digits" / finished_run.name
     with locked(folder):

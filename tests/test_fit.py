@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, SMALL, only_run, run_fit
+from small_run import ROOT, SMALL, only_run, run_fit
 
 from diffmem.files import read_table
 
@@ -75,7 +75,14 @@ def test_evaluations_have_a_row_for_each_scheduled_step(finished_run):
 
 @pytest.mark.parametrize(("event", "count"), [("sampling", 3), ("row", 2), ("checkpoint", 2), ("link", 2), ("step", 6)])
 def test_sigkill_and_the_same_command_again(tmp_path, finished_run, event, count):
-    command = [sys.executable, str(ROOT / "tests/kill_at.py"), event, str(count), *SMALL, f"--run_root={tmp_path}"]
+    command = [
+        sys.executable,
+        str(ROOT / "tests/support/kill_at.py"),
+        event,
+        str(count),
+        *SMALL,
+        f"--run_root={tmp_path}",
+    ]
     killed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": "."})
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     run_fit(tmp_path)

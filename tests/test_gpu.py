@@ -9,7 +9,7 @@ import sys
 import lightning.pytorch as pl
 import pytest
 import torch
-from conftest import ROOT, SMALL, only_run, run_fit
+from small_run import ROOT, SMALL, only_run, run_fit
 from test_fit import assert_same_run
 
 from diffmem import fit, rng
@@ -64,7 +64,7 @@ def test_a_run_has_the_losses_of_the_cpu(tmp_path, monkeypatch):
 def test_a_killed_run_goes_on_bit_for_bit(tmp_path):
     arguments = [*GPU, "--trainer.deterministic=true"]
     run_fit(tmp_path / "whole", *arguments)
-    command = [sys.executable, str(ROOT / "tests/kill_at.py"), "step", "5", *SMALL, *arguments]
+    command = [sys.executable, str(ROOT / "tests/support/kill_at.py"), "step", "5", *SMALL, *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([".", *sys.path])}
     killed = subprocess.run([*command, f"--run_root={tmp_path / 'cut'}"], cwd=ROOT, env=environment)
     assert killed.returncode == -signal.SIGKILL

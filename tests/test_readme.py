@@ -2,7 +2,7 @@
 
 import re
 
-from conftest import ROOT
+from small_run import ROOT
 
 from diffmem import compare
 from diffmem.analysis.comparison import Rules

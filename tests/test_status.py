@@ -12,13 +12,14 @@ from dataclasses import replace
 
 import pytest
 import run_grid
-from conftest import ROOT
 from rich.console import Console
+from small_run import ROOT
 
 from diffmem import status
 from diffmem.errors import DataError
-from diffmem.grid import Task, read_grid
-from diffmem.run_state import RunState, state_of_run, state_of_task, write_state
+from diffmem.jobs.grid import Task, read_grid
+from diffmem.jobs.tasks import state_of_task
+from diffmem.runs.state import RunState, state_of_run, write_state
 
 
 @pytest.fixture

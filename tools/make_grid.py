@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 
 from diffmem.command_line import exit_code_of
 from diffmem.errors import EXIT_DONE, ConfigError
-from diffmem.grid import check_line, options
+from diffmem.jobs.grid import check_line, options
 
 _OPERATORS = {
     ast.Add: operator.add,

@@ -17,11 +17,12 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from diffmem import ranks, signals
+from diffmem import ranks
 from diffmem.callbacks.updates import UpdateCallback
-from diffmem.cli import CLI
 from diffmem.command_line import exit_code_of
+from diffmem.config.parser import CLI
 from diffmem.errors import ConfigError
+from diffmem.jobs import signals
 
 _BLOCK = 25
 

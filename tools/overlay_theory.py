@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from diffmem.analysis import style
-from diffmem.cli import CLI
 from diffmem.command_line import Parser, exit_code_of
+from diffmem.config.parser import CLI
 from diffmem.data.subset import SubsetData
 from diffmem.errors import EXIT_DONE, ConfigError, DataError
 from diffmem.files import read_table

@@ -21,8 +21,9 @@ from rich.live import Live
 
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_REQUEUE
-from diffmem.grid import EXIT, LOGS, Task, options, read_grid
-from diffmem.run_state import RunState, state_of_task
+from diffmem.jobs.grid import EXIT, LOGS, Task, options, read_grid
+from diffmem.jobs.tasks import state_of_task
+from diffmem.runs.state import RunState
 from diffmem.status import describe, row_of, table
 
 _STOP_SECONDS = 120.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import EXIT_DONE, EXIT_FAILED, ConfigError
-from diffmem.grid import Task, find_task, read_grid
+from diffmem.jobs.grid import Task, find_task, read_grid
 
 SCRIPT = Path(__file__).resolve().parent.parent / "sbatch" / "fit_array.sbatch"
 

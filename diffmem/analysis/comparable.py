@@ -6,7 +6,7 @@ from typing import Any
 
 from diffmem.analysis.runs import FREE, IDENTITY, Run
 from diffmem.errors import ConfigError, DataError
-from diffmem.run_folder import RunIdentity
+from diffmem.runs.identity import RunIdentity
 
 SYMBOLS = {"num_parameters": "p"}
 _MAX_SHOWN = 4

@@ -17,7 +17,7 @@ from diffmem.analysis.comparison import Comparison
 from diffmem.analysis.report import HEADER, csv_row, rule_lines, table_rows, text_table
 from diffmem.analysis.runs import IDENTITY, Run, run_of_table
 from diffmem.errors import ConfigError, DataError
-from diffmem.run_folder import RunIdentity
+from diffmem.runs.identity import RunIdentity
 
 Mode = Literal["online", "offline"]
 

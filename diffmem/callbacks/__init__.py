@@ -9,12 +9,12 @@ from diffmem.callbacks.likelihood import Likelihood
 from diffmem.callbacks.losses import Losses
 from diffmem.callbacks.memorization import Memorization
 from diffmem.callbacks.observer import EvaluationObserver, Snapshot
+from diffmem.callbacks.pictures import Pictures
 from diffmem.callbacks.progress import ProgressReport
 from diffmem.callbacks.provenance import Provenance
-from diffmem.callbacks.requeue import Requeue
-from diffmem.callbacks.sample_grid import SampleGrid
 from diffmem.callbacks.score_distance import ScoreDistance
 from diffmem.callbacks.status import Status
+from diffmem.callbacks.stop_on_signal import StopOnSignal
 from diffmem.callbacks.training_loss import TrainingLoss
 from diffmem.callbacks.wandb import WandbMirror
 
@@ -28,13 +28,13 @@ __all__ = [
     "Likelihood",
     "Losses",
     "Memorization",
+    "Pictures",
     "ProgressReport",
     "Provenance",
-    "Requeue",
-    "SampleGrid",
     "ScoreDistance",
     "Snapshot",
     "Status",
+    "StopOnSignal",
     "TrainingLoss",
     "WandbMirror",
 ]

@@ -7,12 +7,12 @@ import lightning.pytorch as pl
 
 from diffmem.callbacks.observer import EvaluationObserver, Row
 from diffmem.callbacks.updates import UpdateCallback
-from diffmem.run_state import RunState, State, write_state
-from diffmem.signals import StopRequested
+from diffmem.jobs.signals import StopRequested
+from diffmem.runs.state import RunState, State, write_state
 
 
 class Status(UpdateCallback, EvaluationObserver):
-    """Writes ``status.json`` (:class:`diffmem.run_state.RunState`) at least every ``every_seconds``.
+    """Writes ``status.json`` (:class:`diffmem.runs.state.RunState`) at least every ``every_seconds``.
 
     Args:
         every_seconds: Longest age of the file while steps are made or samples drawn.

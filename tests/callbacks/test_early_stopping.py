@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from conftest import ROOT, SMALL, only_run
+from small_run import ROOT, SMALL, only_run
 from synthetic_runs import evaluations, write_run
 
 from diffmem import fit

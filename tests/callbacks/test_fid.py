@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from conftest import SMALL
+from small_run import SMALL
 from torch import nn
 
 from diffmem import fit, ranks

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import ROOT, only_run
+from small_run import ROOT, only_run
 
 from diffmem import fit
 from diffmem.callbacks import Likelihood, ScoreDistance, Snapshot
@@ -119,7 +119,7 @@ def test_a_run_on_vectors_has_every_measurement(tmp_path, capsys):
 
 
 def test_vectors_have_no_pictures(tmp_path, capsys):
-    assert fit.main([*CONFIG, f"--run_root={tmp_path}/runs", "--grid.num_samples=4"]) == 2
+    assert fit.main([*CONFIG, f"--run_root={tmp_path}/runs", "--pictures.num_samples=4"]) == 2
     assert "grid.num_samples: got 4 pictures of data that are not images" in capsys.readouterr().err
 
 

@@ -5,10 +5,10 @@ import math
 import overlay_theory
 import pytest
 import torch
-from conftest import ROOT, only_run
+from small_run import ROOT, only_run
 
 from diffmem import fit, rng
-from diffmem.cli import CLI
+from diffmem.config.parser import CLI
 from diffmem.data.subset import Batch
 from diffmem.errors import ConfigError
 from diffmem.files import read_table

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 import single_node
-from conftest import ROOT, SMALL
+from small_run import ROOT, SMALL
 
-from diffmem.grid import Task, read_grid
-from diffmem.run_state import RunState, state_of_run, state_of_task
+from diffmem.jobs.grid import Task, read_grid
+from diffmem.jobs.tasks import state_of_task
+from diffmem.runs.state import RunState, state_of_run
 
 pytestmark = pytest.mark.slurm
 

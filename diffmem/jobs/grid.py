@@ -1,7 +1,7 @@
 """Grid files: the runs of a study, one a line, each the overrides as they follow ``python -m diffmem.fit``.
 
 Blank lines and lines that begin with ``#`` are not counted; the k-th line counted is task k of a job array.
-``python -m diffmem.grid GRID K`` runs task K: it announces the task and becomes ``python -m diffmem.fit``.
+``python -m diffmem.jobs.grid GRID K`` runs task K: it announces the task and becomes ``python -m diffmem.fit``.
 """
 
 import os
@@ -55,7 +55,7 @@ class Task:
     @property
     def command(self) -> list[str]:
         """The command that runs the task."""
-        return [sys.executable, "-m", "diffmem.grid", str(self.grid), str(self.number)]
+        return [sys.executable, "-m", "diffmem.jobs.grid", str(self.grid), str(self.number)]
 
     def log(self, folder: Path = LOGS) -> Path:
         """File that collects the output of every attempt."""
@@ -154,7 +154,7 @@ def find_task(tasks: Sequence[Task], number: str) -> Task:
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line ``args`` (None: the process's own); returns the exit code, if it does not become a run."""
-    parser = Parser(prog="python -m diffmem.grid", description="Run one task of a grid.")
+    parser = Parser(prog="python -m diffmem.jobs.grid", description="Run one task of a grid.")
     parser.add_argument("grid", type=Path, help="grid file; see tools/make_grid.py")
     parser.add_argument("task", help="number of the task, from 1")
     options = parser.parse_args(args)

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SMALL, only_run
+from small_run import ROOT, SMALL, only_run
 from test_fit import assert_same_run
 
-from diffmem.callbacks import Requeue
+from diffmem.callbacks import StopOnSignal
 from diffmem.errors import EXIT_FAILED, EXIT_REQUEUE, ConfigError
 from diffmem.files import read_table
 
@@ -22,7 +22,7 @@ def launch(*launches: tuple[int, list[str], list | None]) -> list[list[int]]:
     """Exit codes of the ranks of ``(world size, arguments, fault)`` after one another; see ``forked_ranks.py``."""
     plan = json.dumps([{"world": world, "args": args, "fault": fault} for world, args, fault in launches])
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests/forked_ranks.py"), plan],
+        [sys.executable, str(ROOT / "tests/support/forked_ranks.py"), plan],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -64,9 +64,9 @@ def test_two_ranks_stop_on_a_signal_to_one_and_measure_what_one_rank_measures(tm
     one, two, undisturbed = tmp_path / "one", tmp_path / "two", tmp_path / "undisturbed"
     codes = launch(
         (1, small(one, PLAIN), None),
-        (2, small(two, PLAIN, *TWO, "--requeue.every_n_steps=1"), ["SIGTERM", "step", 3, 1]),
-        (2, small(two, PLAIN, *TWO, "--requeue.every_n_steps=1"), ["SIGUSR1!", "batch", 1, 0]),
-        (2, small(two, PLAIN, *TWO, "--requeue.every_n_steps=1"), None),
+        (2, small(two, PLAIN, *TWO, "--signals.every_n_steps=1"), ["SIGTERM", "step", 3, 1]),
+        (2, small(two, PLAIN, *TWO, "--signals.every_n_steps=1"), ["SIGUSR1!", "batch", 1, 0]),
+        (2, small(two, PLAIN, *TWO, "--signals.every_n_steps=1"), None),
         (2, small(undisturbed, PLAIN, *TWO), None),
     )
     assert codes == [[0], [EXIT_REQUEUE, 0], [EXIT_REQUEUE, 0], [0, 0], [0, 0]]
@@ -99,4 +99,4 @@ def test_ranks_that_the_run_starts_itself(tmp_path):
 
 def test_the_interval_is_checked():
     with pytest.raises(ConfigError, match=r"requeue\.every_n_steps"):
-        Requeue(every_n_steps=0)
+        StopOnSignal(every_n_steps=0)

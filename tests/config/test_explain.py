@@ -4,7 +4,7 @@ import re
 
 import lightning.pytorch as pl
 import pytest
-from conftest import SMALL
+from small_run import SMALL
 
 from diffmem import fit
 from diffmem.callbacks import Evaluation

@@ -3,17 +3,18 @@
 import lightning.pytorch as pl
 import torch
 
-from diffmem import ranks, signals
+from diffmem import ranks
 from diffmem.callbacks.checkpoint import Checkpoint
 from diffmem.callbacks.observer import EvaluationObserver
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.errors import CheckpointError, require_at_least
-from diffmem.signals import StopRequested
+from diffmem.jobs import signals
+from diffmem.jobs.signals import StopRequested
 
 
-class Requeue(UpdateCallback, EvaluationObserver):
-    """Ends training with :class:`~diffmem.signals.StopRequested` when a rank has received a signal of
-    :mod:`diffmem.signals`.
+class StopOnSignal(UpdateCallback, EvaluationObserver):
+    """Ends training with :class:`~diffmem.jobs.signals.StopRequested` when a rank has received a signal of
+    :mod:`diffmem.jobs.signals`.
 
     The update in progress is finished; an evaluation in progress is given up, to be made whole by the next start. The
     state is saved on the way out. The last update is not followed by a stop: the run is about to end.
@@ -29,7 +30,7 @@ class Requeue(UpdateCallback, EvaluationObserver):
     """
 
     def __init__(self, every_n_steps: int = 10) -> None:
-        require_at_least(1, "requeue", every_n_steps=every_n_steps)
+        require_at_least(1, "signals", every_n_steps=every_n_steps)
         self.every_n_steps = every_n_steps
         self._saved_step = 0
 

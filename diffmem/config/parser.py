@@ -15,10 +15,11 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.optim import Optimizer
 
-from diffmem import callbacks, cluster, rng
-from diffmem.cli_errors import explain, user_error_behind
+from diffmem import callbacks, rng
+from diffmem.config.explain import explain, user_error_behind
 from diffmem.errors import ConfigError
-from diffmem.run_folder import RunIdentity
+from diffmem.jobs import launch
+from diffmem.runs.identity import RunIdentity
 
 #: Config groups, one callback each, in the order in which the callbacks see an event.
 GROUPS: dict[str, type[pl.Callback]] = {
@@ -31,10 +32,10 @@ GROUPS: dict[str, type[pl.Callback]] = {
     "losses": callbacks.Losses,
     "scores": callbacks.ScoreDistance,
     "likelihood": callbacks.Likelihood,
-    "grid": callbacks.SampleGrid,
+    "pictures": callbacks.Pictures,
     "progress": callbacks.ProgressReport,
     "early_stopping": callbacks.EarlyStopping,
-    "requeue": callbacks.Requeue,
+    "signals": callbacks.StopOnSignal,
     "evaluation": callbacks.Evaluation,
     "checkpoint": callbacks.Checkpoint,
     "status": callbacks.Status,
@@ -42,7 +43,7 @@ GROUPS: dict[str, type[pl.Callback]] = {
 
 _LINKS = {
     "seed": ("model.init_args.seed", "data.init_args.seed", "evaluation.seed", "losses.seed", "scores.seed"),
-    "memorization.threshold": ("grid.threshold",),
+    "memorization.threshold": ("pictures.threshold",),
 }
 
 _TRAINER_DEFAULTS: dict[str, Any] = {
@@ -160,7 +161,7 @@ class CLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         plugins = self.config_init["trainer"]["plugins"] or []
-        plugins = [*(plugins if isinstance(plugins, list) else [plugins]), cluster.environment()]
+        plugins = [*(plugins if isinstance(plugins, list) else [plugins]), launch.environment()]
         if self.config_init["trainer"]["accelerator"] == "auto" and MPSAccelerator.is_available():
             kwargs["accelerator"] = "cpu"
         try:
@@ -233,5 +234,5 @@ def _quiet() -> None:
 
 def _in_one_line(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: Any = None) -> str:
     """A warning of diffmem's own as its errors are; another one with the place it comes from."""
-    where = "diffmem" if Path(__file__).parent in Path(filename).parents else f"{filename}:{lineno}"
+    where = "diffmem" if Path(__file__).parent.parent in Path(filename).parents else f"{filename}:{lineno}"
     return f"{where}: warning: {message}\n"

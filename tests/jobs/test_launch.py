@@ -5,11 +5,11 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from conftest import ROOT
 from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
+from small_run import ROOT
 
-from diffmem import cluster
 from diffmem.errors import ConfigError
+from diffmem.jobs import launch
 
 JOB = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2", "SLURM_PROCID": "0", "SLURM_JOB_NAME": "interactive"}
 
@@ -54,9 +54,9 @@ def launched(monkeypatch):
 )
 def test_a_right_launch_is_taken_as_it_is(launched, environment, devices, nodes, kind):
     launched(environment)
-    found = cluster.environment()
+    found = launch.environment()
     assert type(found) is kind
-    cluster.check_launch(SimpleNamespace(num_devices=devices, num_nodes=nodes))
+    launch.check_launch(SimpleNamespace(num_devices=devices, num_nodes=nodes))
     if kind is SLURMEnvironment:
         assert not found.auto_requeue
 
@@ -76,14 +76,14 @@ def test_a_right_launch_is_taken_as_it_is(launched, environment, devices, nodes,
 def test_a_wrong_launch_is_refused_with_the_remedy(launched, environment, devices, nodes, remedy):
     launched(environment)
     with pytest.raises(ConfigError) as error:
-        cluster.check_launch(SimpleNamespace(num_devices=devices, num_nodes=nodes))
+        launch.check_launch(SimpleNamespace(num_devices=devices, num_nodes=nodes))
     assert remedy in str(error.value)
 
 
 def test_tasks_without_a_number_for_each_node_are_refused(launched):
     launched(step(2, 1))
     with pytest.raises(ConfigError, match="--ntasks-per-node"):
-        cluster.environment()
+        launch.environment()
 
 
 def test_a_job_is_requeued_by_its_own_name(launched, tmp_path, monkeypatch, capsys):
@@ -91,22 +91,23 @@ def test_a_job_is_requeued_by_its_own_name(launched, tmp_path, monkeypatch, caps
     scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
     scontrol.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    cluster.requeue_job()
+    launch.requeue_job()
     assert not (tmp_path / "calls").exists()
     launched({"SLURM_JOB_ID": "12"})
-    cluster.requeue_job()
+    launch.requeue_job()
     launched({"SLURM_ARRAY_JOB_ID": "11", "SLURM_ARRAY_TASK_ID": "3"})
-    cluster.requeue_job()
+    launch.requeue_job()
     assert (tmp_path / "calls").read_text() == "requeue 12\nrequeue 11_3\n"
     scontrol.write_text("#!/bin/sh\necho no such job >&2\nexit 1\n")
-    cluster.requeue_job()
+    launch.requeue_job()
     assert "job 11_3 was not requeued (no such job); submit it again" in capsys.readouterr().err
 
 
 def test_signals_are_heard_from_the_first_line_and_no_later_handler_runs():
     program = """
 import os, signal, sys, time
-from diffmem import fit, signals
+from diffmem import fit
+from diffmem.jobs import signals
 assert "torch" not in sys.modules and "lightning" not in sys.modules
 signals.listen()
 os.kill(os.getpid(), signal.SIGTERM)

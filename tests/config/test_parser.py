@@ -2,9 +2,9 @@
 
 import pytest
 import yaml
-from conftest import ROOT, SMALL
+from small_run import ROOT, SMALL
 
-from diffmem.cli import CLI
+from diffmem.config.parser import CLI
 
 CONFIGS = {str(path.relative_to(ROOT / "configs")): path for path in sorted((ROOT / "configs").rglob("*.yaml"))}
 STUDIES = [name for name, path in CONFIGS.items() if "class_path" in yaml.safe_load(path.read_text()).get("data", {})]
@@ -69,7 +69,7 @@ def test_the_widths_of_the_paper_are_those_of_their_files(parse, width):
 def test_overrides_reach_their_readers():
     cli = CLI([*SMALL, "--seed=3", "--memorization.threshold=0.2", "--data.n=12", "--optimizer.lr=0.5"])
     made = cli.config_init
-    assert (made["memorization"].threshold, made["grid"].threshold) == (0.2, 0.2)
+    assert (made["memorization"].threshold, made["pictures"].threshold) == (0.2, 0.2)
     assert {cli.model.seed, cli.datamodule.seed, made["evaluation"].seed, made["losses"].seed} == {3}
     assert cli.datamodule.n == 12
     assert cli.identity.columns["lr"] == 0.5

@@ -4,7 +4,7 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from diffmem.run_state import RunState
+from diffmem.runs.state import RunState
 
 _FORMAT = "%K|%t|%Z"  # array index, state, working folder
 

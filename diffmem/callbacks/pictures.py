@@ -18,7 +18,7 @@ _MIN_PIXELS = 48
 _MARK, _PLAIN = torch.tensor([0.84, 0.15, 0.16]), torch.tensor([1.0, 1.0, 1.0])
 
 
-class SampleGrid(EvaluationObserver):
+class Pictures(EvaluationObserver):
     """Writes ``samples/step-*.png``: pairs of a sample (left) and its nearest training image (right).
 
     Pairs framed in red are memorized by the rule of :func:`diffmem.metrics.memorization.is_memorized`.
@@ -34,17 +34,17 @@ class SampleGrid(EvaluationObserver):
     needs_samples = True
 
     def __init__(self, num_samples: int = 32, threshold: float = 1 / 3) -> None:
-        require_at_least(0, "grid", num_samples=num_samples)
+        require_at_least(0, "pictures", num_samples=num_samples)
         check_threshold(threshold)
         self.num_samples, self.threshold = num_samples, threshold
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
         if num_samples and self.num_samples and data.unit_images(range(1)).ndim != 4:
             raise ConfigError(
-                "grid.num_samples",
+                "pictures.num_samples",
                 got=f"{self.num_samples} pictures of data that are not images",
                 expected="0",
-                remedy="set --grid.num_samples=0",
+                remedy="set --pictures.num_samples=0",
             )
 
     def measure(self, snapshot: Snapshot) -> Row:

@@ -1,4 +1,4 @@
-"""What a run is doing, read from its ``status.json`` and the log of its task; needs no torch."""
+"""What a run is doing, read from its ``status.json``; needs no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Literal
 
 from diffmem.errors import DataError
 from diffmem.files import write_atomic
-from diffmem.grid import EXIT, LOGS, Task
 
 FILE = "status.json"
 #: A running run renews its file within seconds; one that has not for so long is gone.
@@ -90,10 +89,10 @@ def _why_gone(run: RunState) -> str | None:
         return None
     if run.host == socket.gethostname() and run.pid is not None:
         return None if _is_alive(run.pid) else f"process {run.pid} is gone"
-    return _why_silent(run.updated)
+    return why_silent(run.updated)
 
 
-def _why_silent(last: float) -> str | None:
+def why_silent(last: float) -> str | None:
     """Why a run whose last sign of life was at ``last``, in Unix seconds, is gone; None where it may not be."""
     age = time.time() - last
     return f"no sign of life for {age / 60:.0f} minutes" if age > STALE_SECONDS else None
@@ -107,22 +106,3 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def state_of_task(task: Task, logs: Path = LOGS) -> RunState:
-    """The run of a grid's task, found through its log; ``waiting`` where that is missing or of another line."""
-    path = task.log(logs)
-    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    _, found, attempt = f"\n{text}".rpartition(f"\n{task.header}\n")
-    if not found:
-        return RunState("waiting")
-    lines = [line for line in attempt.splitlines() if line.strip()]
-    ended = next((line for line in reversed(lines) if line.startswith(EXIT)), None)
-    folder = next((line[4:] for line in lines if line.startswith("run ")), None)
-    if folder is not None:
-        return state_of_run(Path(folder))
-    if ended is None:
-        gone = _why_silent(path.stat().st_mtime)
-        return RunState("died" if gone else "starting", reason=gone)
-    lines.remove(ended)
-    return RunState("failed", reason=lines[-1].removeprefix("diffmem: ") if lines else ended)

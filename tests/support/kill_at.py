@@ -1,4 +1,4 @@
-"""``python tests/kill_at.py EVENT K ARGS…``: ``diffmem.fit ARGS`` that kills itself with SIGKILL at the K-th EVENT.
+"""``python tests/support/kill_at.py EVENT K ARGS…``: ``diffmem.fit ARGS`` that gets SIGKILL at the K-th EVENT.
 
 Events: ``step`` (before an update), ``sampling`` (an evaluation has begun), ``batch`` (of it), ``row`` (it is measured,
 its row not written), ``checkpoint`` (the file is half-written under its temporary name), ``link`` (it is whole,

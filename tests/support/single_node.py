@@ -1,4 +1,4 @@
-"""A SLURM of one node on 127.0.0.1, for tests; ``python tests/slurm/single_node.py FOLDER`` runs it until Ctrl-C.
+"""A SLURM of one node on 127.0.0.1, for tests; ``python tests/support/single_node.py FOLDER`` runs it until Ctrl-C.
 
 Needs Debian's packages ``slurm-wlm`` and ``munge`` (or their like), but neither systemd nor cgroups.
 """

@@ -6,12 +6,12 @@ import sys
 import make_grid
 import pytest
 import submit
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from small_run import ROOT
 
 from diffmem.errors import ConfigError
-from diffmem.grid import find_task, read_grid
+from diffmem.jobs.grid import find_task, read_grid
 
 CONFIG = str(ROOT / "configs/digits/unet.yaml")
 

@@ -14,14 +14,14 @@ from diffmem.errors import ConfigError
 
 #: Keys that steer where and how a run is computed and shown; its numbers do not depend on them.
 _NOT_IDENTITY = (
-    "config", "run_root", "study", "wandb", "progress", "status", "provenance", "requeue", "fid.cache",
+    "config", "run_root", "study", "wandb", "progress", "status", "provenance", "signals", "fid.cache",
     "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy",
 )  # fmt: skip
 
 #: Keys in which the runs of one setting may differ.
 _NOT_SETTING = (
     "seed", "data.init_args.n", "data.init_args.index", "trainer.max_steps",
-    "evaluation.steps", "checkpoint", "grid", "training_loss", "early_stopping",
+    "evaluation.steps", "checkpoint", "pictures", "training_loss", "early_stopping",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""``python tests/forked_ranks.py LAUNCHES``: ``diffmem.fit`` in forked ranks, again and again after one import.
+"""``python tests/support/forked_ranks.py LAUNCHES``: ``diffmem.fit`` in forked ranks, again and again after one import.
 
 LAUNCHES is a JSON list of ``{"world": W, "args": [...], "fault": [KIND, EVENT, K, RANK] or null}``. At the K-th EVENT
 (those of ``kill_at.py`` and ``start``) rank RANK sends itself the signal KIND, twice if it ends in ``!``, or for KIND
@@ -17,8 +17,9 @@ import kill_at
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-import diffmem.cli  # noqa: F401
-from diffmem import fit, signals
+import diffmem.config.parser  # noqa: F401
+from diffmem import fit
+from diffmem.jobs import signals
 
 _TIMEOUT_SECONDS = 100
 

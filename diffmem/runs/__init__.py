@@ -1,0 +1,1 @@
+"""A run on disk: what names it, what it is doing."""
