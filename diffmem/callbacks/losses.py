@@ -59,7 +59,7 @@ class Losses(EvaluationObserver):
 
     def measure(self, snapshot: Snapshot) -> Row:
         columns: dict[str, Any] = {}
-        for name, images in {"train": snapshot.data.train_images, "test": snapshot.data.test_images}.items():
+        for name, images in {"train": snapshot.train_images, "test": snapshot.heldout_images}.items():
             draws = self._loss_of_draws(snapshot, images, name)
             columns[f"loss_{name}"] = draws.mean().item()
             columns[f"loss_{name}_std"] = draws.std().item() if len(draws) > 1 else None
@@ -73,7 +73,7 @@ class Losses(EvaluationObserver):
         for draw in range(self.num_draws):
             for start in range(0, len(rows), self.batch_size):
                 block = rows[start : start + self.batch_size]
-                x = images[block.start : block.stop].to(snapshot.device)
+                x = images[block.start : block.stop]
                 noise = rng.normal_rows(self.seed, f"loss/{name}/{draw}", block, tuple(x.shape[1:]))
                 steps = torch.full((len(x),), index, device=snapshot.device)
                 total[draw] += snapshot.model.losses(x, noise.to(snapshot.device), steps).double().sum()

@@ -1,15 +1,13 @@
 """Memorization of the training images, beside what chance gives on images never trained on."""
 
 import torch
-from torch import Tensor
 from torchmetrics import MeanMetric
 
-from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
+from diffmem.callbacks.observer import EvaluationObserver, Neighbors, Row, Snapshot
 from diffmem.metrics.memorization import (
     MemorizationFraction,
     check_threshold,
     duplicate_count,
-    nearest_neighbors,
     wilson_interval,
 )
 
@@ -37,29 +35,30 @@ class Memorization(EvaluationObserver):
         self._duplicates: int | None = None
 
     def measure(self, snapshot: Snapshot) -> Row:
-        train, held_out = snapshot.data.train_images, snapshot.data.test_images
         if self._duplicates is None:
-            self._duplicates = duplicate_count(train)
-        f_mem, nn_train = self._fraction_and_distance(snapshot, train)
+            self._duplicates = duplicate_count(snapshot.train_images)
+        f_mem = self._fraction(snapshot, snapshot.train_neighbors)
         low, high = wilson_interval(f_mem, snapshot.num_samples)
-        null = self._fraction_and_distance(snapshot, held_out[: len(train)])[0] if len(held_out) >= len(train) else None
+        null = snapshot.null_neighbors
         return {
             "f_mem": f_mem,
             "f_mem_low": low,
             "f_mem_high": high,
-            "f_mem_null": null,
-            "nn_train": nn_train,
-            "nn_heldout": self._fraction_and_distance(snapshot, held_out)[1],
+            "f_mem_null": None if null is None else self._fraction(snapshot, null),
+            "nn_train": self._distance(snapshot, snapshot.train_neighbors),
+            "nn_heldout": self._distance(snapshot, snapshot.heldout_neighbors),
             "train_duplicates": self._duplicates,
             "threshold": self.threshold,
         }
 
-    def _fraction_and_distance(self, snapshot: Snapshot, images: Tensor) -> tuple[float, float]:
-        """Memorized share and mean nearest distance with respect to ``images``, over all ranks."""
-        images = images.to(snapshot.device)
-        fraction = MemorizationFraction(images, self.threshold).to(snapshot.device)
+    def _fraction(self, snapshot: Snapshot, neighbors: Neighbors) -> float:
+        """Share of the samples of all ranks that are memorized with respect to the images of ``neighbors``."""
+        fraction = MemorizationFraction(snapshot.train_images, self.threshold).to(snapshot.device)
+        fraction.update(snapshot.samples, neighbors.distances)
+        return fraction.compute().item()
+
+    def _distance(self, snapshot: Snapshot, neighbors: Neighbors) -> float:
+        """Mean distance of the samples of all ranks to the nearest image."""
         nearest = MeanMetric().set_dtype(torch.float64).to(snapshot.device)
-        distances = nearest_neighbors(snapshot.samples, images)[0]
-        fraction.update(snapshot.samples, distances)
-        nearest.update(distances[:, 0])
-        return fraction.compute().item(), nearest.compute().item()
+        nearest.update(neighbors.distances[:, 0])
+        return nearest.compute().item()

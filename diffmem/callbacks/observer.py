@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
 from diffmem.data.subset import SubsetData
+from diffmem.metrics.memorization import nearest_neighbors
 
 #: What one evaluation measured, by column.
 Row = Mapping[str, float | int | str | None]
@@ -29,9 +31,23 @@ class Images(Protocol):
         """Images in the pixel range [0, 1]; vectors in the units of the source."""
 
 
+class Neighbors(NamedTuple):
+    """Nearest images of this rank's samples.
+
+    Attributes:
+        distances: (·, k) float64, ascending, L2 in the space of the samples.
+        indices: (·, k) int64, which images those are.
+    """
+
+    distances: Tensor
+    indices: Tensor
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """One scheduled step as the measurements see it.
+
+    What several measurements read is computed when the first of them asks for it, and once.
 
     Attributes:
         step: Number of optimizer updates.
@@ -54,6 +70,34 @@ class Snapshot:
     @property
     def device(self) -> torch.device:
         return self.samples.device
+
+    @cached_property
+    def train_images(self) -> Tensor:
+        """The training images (n, \\*) on the device of the samples."""
+        return self.data.train_images.to(self.device)
+
+    @cached_property
+    def heldout_images(self) -> Tensor:
+        """The held-out images on the device of the samples."""
+        return self.data.test_images.to(self.device)
+
+    @cached_property
+    def train_neighbors(self) -> Neighbors:
+        """The two nearest training images of each sample."""
+        return Neighbors(*nearest_neighbors(self.samples, self.train_images))
+
+    @cached_property
+    def heldout_neighbors(self) -> Neighbors:
+        """The two nearest held-out images of each sample."""
+        return Neighbors(*nearest_neighbors(self.samples, self.heldout_images))
+
+    @cached_property
+    def null_neighbors(self) -> Neighbors | None:
+        """The two nearest among as many held-out images as there are training images; None where there are fewer."""
+        n = len(self.train_images)
+        if len(self.heldout_images) <= n:
+            return self.heldout_neighbors if len(self.heldout_images) == n else None
+        return Neighbors(*nearest_neighbors(self.samples, self.heldout_images[:n]))
 
 
 class EvaluationObserver(pl.Callback):

@@ -12,7 +12,7 @@ from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, require_at_least
 from diffmem.files import write_atomic
-from diffmem.metrics.memorization import check_threshold, is_memorized, nearest_neighbors
+from diffmem.metrics.memorization import check_threshold, is_memorized
 
 _MIN_PIXELS = 48
 _MARK, _PLAIN = torch.tensor([0.84, 0.15, 0.16]), torch.tensor([1.0, 1.0, 1.0])
@@ -54,9 +54,8 @@ class Pictures(EvaluationObserver):
 
     def _draw(self, snapshot: Snapshot) -> None:
         samples = snapshot.samples[: self.num_samples]
-        train = snapshot.data.train_images.to(samples.device)
-        distances, indices = nearest_neighbors(samples, train)
-        pairs = torch.stack([samples, train[indices[:, 0]]], dim=1)
+        distances, indices = (each[: len(samples)] for each in snapshot.train_neighbors)
+        pairs = torch.stack([samples, snapshot.train_images[indices[:, 0]]], dim=1)
         pairs = snapshot.data.to_unit(pairs.flatten(0, 1)).clamp(0, 1).cpu()
         scale = max(1, -(-_MIN_PIXELS // pairs.shape[-1]))
         pairs = F.interpolate(pairs, scale_factor=scale, mode="nearest").expand(-1, 3, -1, -1)
