@@ -3,14 +3,14 @@
 from typing import Literal
 
 import lightning.pytorch as pl
-import torch
 from torch import Tensor, nn
 
 from diffmem import ranks, rng
 from diffmem.data.subset import Batch
-from diffmem.diffusion.objective import noise_prediction_loss, score_of
+from diffmem.diffusion.objective import Objective, Prediction, noise_prediction_loss, score_of
 from diffmem.diffusion.sampling import ddim
 from diffmem.diffusion.schedule import LinearSchedule
+from diffmem.diffusion.times import Law, TrainingTimes
 from diffmem.transfer import send
 
 #: Modes of ``torch.compile``.
@@ -18,10 +18,12 @@ CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 
 
 class DDPM(pl.LightningModule):
-    """Noise-predicting diffusion model (arXiv 2505.17638, section 2).
+    """Diffusion model (arXiv 2505.17638, section 2).
+
+    Whatever the network predicts, ``forward``, ``score`` and ``losses`` are those of the noise, so that runs compare.
 
     Args:
-        network: ``network(x_t, index)`` predicts the noise (B, \\*), for images or vectors.
+        network: ``network(x_t, index)`` (B, \\*), for images or vectors; what it stands for is ``prediction``.
         num_steps: Number T of diffusion steps.
         beta_start: First β of the linear schedule.
         beta_end: Last β of the linear schedule.
@@ -30,6 +32,10 @@ class DDPM(pl.LightningModule):
             graphs; None runs it as written. Changes results by rounding, and takes one or two minutes for each batch
             size: set ``evaluation.batch_size`` and ``losses.batch_size`` to one number that divides num_samples, n and
             num_test. Compiles ``network`` in place, and sets two options of torch's compiler for the process.
+        prediction: What the network predicts: noise, image or velocity; see :class:`Objective`.
+        min_snr_gamma: γ of the min-SNR-γ weights of the training loss; None for none, as in the paper.
+        time_law: Law of the training times; see :class:`TrainingTimes`.
+        time_range: Smallest and largest diffusion time t to train at; None for all, as in the paper.
     """
 
     def __init__(
@@ -40,6 +46,10 @@ class DDPM(pl.LightningModule):
         beta_end: float = 2e-2,
         seed: int = 0,
         compile: CompileMode | None = None,
+        prediction: Prediction = "epsilon",
+        min_snr_gamma: float | None = None,
+        time_law: Law = "uniform",
+        time_range: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -50,24 +60,26 @@ class DDPM(pl.LightningModule):
             config.force_layout_optimization = True  # else given up for networks with wide skips, like this one
             network.compile(mode=compile, dynamic=False)
         self.schedule = LinearSchedule(num_steps, beta_start, beta_end)
+        self.objective = Objective(self.schedule, prediction, min_snr_gamma)
+        self.times = TrainingTimes(self.schedule, time_law, time_range)
         self.seed = seed
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         """Predicted noise of ``x`` (B, \\*) at diffusion steps ``index`` (B,)."""
-        return self.network(x, index)
+        return self.objective.noise(self.network(x, index), x, index)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one batch, its times uniform on {1, …, T−1} as in the paper's code; samplers visit index 0 as well.
+        """Weighted loss of what the network predicts on one batch.
 
         Times, noise and dropout masks of batch k are drawn for the global batch; each rank takes its rows.
         """
         number, images, _ = batch
         size, mine = ranks.batch_rows(len(images))
-        index = torch.randint(1, self.schedule.num_steps, (size,), generator=rng.stream(self.seed, "time", number))
+        index = self.times.draw(size, rng.stream(self.seed, "time", number))
         noise = rng.normal(self.seed, "noise", number, (size, *images.shape[1:]))
         rng.seed_global(self.seed, "dropout", number)
         noise, index = (send(values[mine], images.device) for values in (noise, index))
-        return self.losses(images, noise, index).mean()
+        return self.objective.losses(self.network, images, noise, index).mean()
 
     def losses(self, images: Tensor, noise: Tensor, index: Tensor) -> Tensor:
         """Noise-prediction loss of each image, (B,)."""
