@@ -1,7 +1,11 @@
-"""README keeps its word: its program runs, and what it names is there."""
+"""Every README keeps its word: programs run, commands parse, tables are what is printed, links lead somewhere."""
 
+import contextlib
+import inspect
 import re
+import shlex
 
+import pytest
 from small_run import ROOT
 
 from diffmem import compare
@@ -9,9 +13,31 @@ from diffmem.analysis.comparison import Rules
 from diffmem.analysis.comparison import compare as compare_runs
 from diffmem.analysis.report import table_rows
 from diffmem.analysis.runs import read_runs
+from diffmem.config.parser import _LINKS, CLI, GROUPS
+from diffmem.errors import DataError
 from diffmem.files import read_table
 
-README = (ROOT / "README.md").read_text()
+FOLDERS = (".", "configs", "diffmem", "diffmem/theory", "sbatch", "tests/analysis", "tools")
+READMES = {folder: (ROOT / folder / "README.md").read_text() for folder in FOLDERS}
+README, STUDIES, KEYS = READMES["."], READMES["tests/analysis"], READMES["configs"]
+
+
+def headings(text: str) -> set[str]:
+    """Anchors as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def commands(text: str, module: str) -> list[list[str]]:
+    """Arguments of the complete calls of ``module`` in the text's blocks; what a shell fills in is a 64."""
+    blocks = "\n".join(re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)).replace("\\\n", " ")
+    calls = re.findall(rf"python -m {re.escape(module)} ([^;\n#]*)", blocks)
+    shell = re.compile(r"\$\(\([^)]*\)\)|\$\w+")
+    return [shlex.split(shell.sub("64", call)) for call in calls if "…" not in call]
+
+
+def test_the_first_page_is_read_in_ten_minutes():
+    assert len(README.splitlines()) <= 200
 
 
 def test_the_callbacks_work_in_a_lightning_project_of_ones_own(tmp_path, monkeypatch):
@@ -29,12 +55,54 @@ def test_the_table_of_the_study_is_what_its_command_prints():
     comparison = compare_runs(read_runs([ROOT / "tests/analysis/digits_sgd_adam"]), Rules())
     rows = [row[:7] for row in table_rows(comparison)]  # without τ_overfit
     assert len(rows) == 10
-    assert [row for row in rows if f"| {' | '.join(row)} |" not in README] == []
+    assert [row for row in rows if f"| {' | '.join(row)} |" not in STUDIES] == []
+    short = [[*row[:5], row[6]] for row in rows]  # nor the difference
+    assert [row for row in short if f"| {' | '.join(row)} |" not in README] == []
     laws = [group.laws[name].interval_text.replace("-", "−") for group in comparison.groups for name in ("gen", "mem")]
-    assert [law for law in laws if law not in README] == []
+    assert [law for law in laws if law not in STUDIES] == []
 
 
-def test_files_that_are_named_exist():
-    named = re.findall(r"(?<![\w/.])(?:\.github|configs|diffmem|sbatch|tests|tools)/[\w./-]*\w", README)
-    assert len(named) > 30
-    assert [name for name in named if not (ROOT / name).exists() and not (ROOT / "diffmem" / name).exists()] == []
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_what_a_readme_names_exists(folder):
+    text = READMES[folder]
+    named = re.findall(r"(?<![\w/.])(?:\.github|configs|diffmem|sbatch|tests|tools)/[\w./-]*\w", text)
+    named = [name for name in named if "/" + name not in text.replace("](" + name, "")]
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" not in link:
+            path, _, anchor = link.partition("#")
+            target = (ROOT / folder / path) if path else ROOT / folder / "README.md"
+            assert target.exists(), link
+            page = target / "README.md" if target.is_dir() else target
+            assert not anchor or anchor in headings(page.read_text()), link
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_calls_of_fit_are_understood(folder, monkeypatch, tmp_path):
+    for arguments in commands(READMES[folder], "diffmem.fit"):
+        monkeypatch.chdir(ROOT)
+        with contextlib.suppress(DataError):  # a file of the reader's own
+            CLI([*arguments, f"--run_root={tmp_path}"])
+
+
+def test_every_key_of_a_measurement_is_documented_with_its_default():
+    documented = {}
+    for names, default in re.findall(r"^\| (`.*?) \| .* \| ([^|]*) \|$", KEYS, flags=re.MULTILINE):
+        keys = re.findall(r"`([^`]*)`", names)
+        documented |= dict(zip(keys, default.split(", ") if len(keys) > 1 else [default], strict=False))
+    linked = {target for targets in _LINKS.values() for target in targets}
+    wanted = {
+        key: as_text(parameter.default)
+        for group, callback in GROUPS.items()
+        for name, parameter in inspect.signature(callback).parameters.items()
+        if (key := f"{group}.{name}") not in linked
+    }
+    assert {key: documented.get(key) for key in wanted} == wanted
+
+
+def as_text(value: object) -> str:
+    """A default as the table of keys writes it."""
+    if isinstance(value, float):
+        return "1/3" if value == 1 / 3 else f"{value:g}"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
