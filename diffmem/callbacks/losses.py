@@ -1,4 +1,4 @@
-"""L_train and L_test: the denoising loss at one small diffusion time, where memorization shows first."""
+"""L_train and L_test: the denoising loss at small diffusion times, where memorization shows first."""
 
 from typing import Any
 
@@ -13,31 +13,38 @@ from diffmem.errors import ConfigError, require_at_least
 
 
 class Losses(EvaluationObserver):
-    """Noise-prediction loss at time ``t`` on all training images and on the held-out images.
+    """Noise-prediction loss at times ``t`` on all training images and on the held-out images.
 
     Each image meets the same ``num_draws`` noises at every step, so a curve moves by what the network learned alone.
     Columns ``loss_train``, ``loss_test`` are means over images and draws, per dimension (1 for a predictor of zero);
     ``…_std`` their standard deviation over the draws, empty for a single draw; ``loss_gen`` = loss_test − loss_train.
+    Of several times the first has these names, by which other parts know the losses; a suffix names each further one,
+    as in ``loss_train_t0.1`` and ``loss_train_t0.1_std``.
 
     Args:
-        t: Diffusion time; 0.01 in the paper.
+        t: Diffusion time or times; 0.01 in the paper.
         num_draws: Noise draws for each image; 5 in the paper.
         batch_size: Images per network call.
         seed: Seed of the noise.
 
     Raises:
-        ConfigError: A count below 1; before training: ``t`` not a time of the model, fewer steps in its network,
-            or data of a shape it cannot take.
+        ConfigError: A count below 1, no time or one twice; before training: ``t`` not a time of the model, fewer steps
+            in its network, or data of a shape it cannot take.
     """
 
-    def __init__(self, t: float = 0.01, num_draws: int = 5, batch_size: int = 512, seed: int = 0) -> None:
+    def __init__(self, t: float | list[float] = 0.01, num_draws: int = 5, batch_size: int = 512, seed: int = 0) -> None:
         require_at_least(1, "losses", num_draws=num_draws, batch_size=batch_size)
-        self.t, self.num_draws, self.batch_size, self.seed = t, num_draws, batch_size, seed
+        self.times = list(t) if isinstance(t, list | tuple) else [t]
+        if not self.times or len(set(self.times)) < len(self.times):
+            raise ConfigError(
+                "losses.t", got=t, expected="a time, or different times", remedy="set --losses.t, e.g. 0.01"
+            )
+        self.num_draws, self.batch_size, self.seed = num_draws, batch_size, seed
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
         last = model.schedule.num_steps - 1
-        index = torch.tensor([model.schedule.index_of(self.t, "losses.t"), last])
-        images = data.unit_images(range(2))
+        index = torch.tensor([*(model.schedule.index_of(t, "losses.t") for t in self.times), last])
+        images = data.unit_images(range(1)).repeat_interleave(len(index), dim=0)
         try:
             # a compiled network would be compiled for these two images on the CPU
             with torch.random.fork_rng(devices=[]), torch.no_grad(), torch.compiler.set_stance("force_eager"):
@@ -59,16 +66,19 @@ class Losses(EvaluationObserver):
 
     def measure(self, snapshot: Snapshot) -> Row:
         columns: dict[str, Any] = {}
-        for name, images in {"train": snapshot.train_images, "test": snapshot.heldout_images}.items():
-            draws = self._loss_of_draws(snapshot, images, name)
-            columns[f"loss_{name}"] = draws.mean().item()
-            columns[f"loss_{name}_std"] = draws.std().item() if len(draws) > 1 else None
-        return {**columns, "loss_gen": columns["loss_test"] - columns["loss_train"]}
+        for t in self.times:
+            suffix = "" if t == self.times[0] else f"_t{t:g}"
+            for name, images in {"train": snapshot.train_images, "test": snapshot.heldout_images}.items():
+                draws = self._loss_of_draws(snapshot, images, name, t)
+                columns[f"loss_{name}{suffix}"] = draws.mean().item()
+                columns[f"loss_{name}{suffix}_std"] = draws.std().item() if len(draws) > 1 else None
+            columns[f"loss_gen{suffix}"] = columns[f"loss_test{suffix}"] - columns[f"loss_train{suffix}"]
+        return columns
 
-    def _loss_of_draws(self, snapshot: Snapshot, images: Tensor, name: str) -> Tensor:
-        """Mean loss over ``images`` for each draw, (num_draws,) float64."""
+    def _loss_of_draws(self, snapshot: Snapshot, images: Tensor, name: str, t: float) -> Tensor:
+        """Mean loss at ``t`` over ``images`` for each draw, (num_draws,) float64."""
         rows = ranks.share(len(images))
-        index = snapshot.model.schedule.index_of(self.t)
+        index = snapshot.model.schedule.index_of(t)
         total = torch.zeros(self.num_draws, dtype=torch.float64, device=snapshot.device)
         for draw in range(self.num_draws):
             for start in range(0, len(rows), self.batch_size):

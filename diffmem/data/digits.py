@@ -9,6 +9,11 @@ class Digits(ImageData):
     """Subsets of the digits; see :class:`diffmem.data.images.ImageData` for the arguments."""
 
     def load_images(self) -> np.ndarray:
-        from sklearn.datasets import load_digits  # slow to import, and other data do without
+        return load_digits_images()
 
-        return (load_digits().images[:, None] / 16).astype(np.float32)
+
+def load_digits_images() -> np.ndarray:
+    """All 1,797 digits, (1797, 1, 8, 8) float32 in [0, 1]."""
+    from sklearn.datasets import load_digits  # slow to import, and other data do without
+
+    return (load_digits().images[:, None] / 16).astype(np.float32)

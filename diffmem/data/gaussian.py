@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from diffmem import rng
+from diffmem.data.digits import load_digits_images
 from diffmem.data.subset import BatchMode, SubsetData
 from diffmem.diffusion.scores import GaussianMixture, gaussian, symmetric_mixture
 from diffmem.errors import ConfigError, require_at_least
@@ -86,7 +87,9 @@ class Gaussian(DrawnData):
         n: Number of training points, at least 2.
         index: Which of the disjoint subsets of size n.
         dimension: Number d of dimensions.
-        population: Eigenvalues of Σ with their weights, which sum to 1.
+        population: Eigenvalues of Σ with their weights, which sum to 1; 0 makes a subspace, e.g.
+            [[16, 0.0625], [0, 0.9375]].
+        decay: Exponent a of a power law: eigenvalue j becomes j^−a times itself, times what keeps the trace.
         batch_size: Points of a global batch, over all ranks.
         batch_mode: As in :class:`diffmem.data.images.ImageData`.
         num_test: Number of held-out points.
@@ -103,13 +106,47 @@ class Gaussian(DrawnData):
         index: int = 0,
         dimension: int = 100,
         population: list[list[float]] | None = None,
+        decay: float = 0.0,
         batch_size: int = 512,
         batch_mode: BatchMode = "full",
         num_test: int = 2048,
         draw_seed: int = 0,
         seed: int = 0,
     ) -> None:
-        law = gaussian(_eigenvalues(dimension, population or [[1.0, 1.0]]))
+        law = gaussian(_eigenvalues(dimension, population or [[1.0, 1.0]], decay))
+        super().__init__(law, n, index, batch_size, batch_mode, num_test, draw_seed, seed)
+
+
+class GaussianDigits(DrawnData):
+    """N(0, Σ) in 64 dimensions, Σ with the eigenvalues of the digits' covariance: their spectrum without their shapes.
+
+    Args:
+        n: Number of training points, at least 2.
+        index: Which of the disjoint subsets of size n.
+        pixel_scale: As in :class:`diffmem.data.images.ImageData`.
+        batch_size: Points of a global batch, over all ranks.
+        batch_mode: As in :class:`diffmem.data.images.ImageData`.
+        num_test: Number of held-out points.
+        draw_seed: Seed of the points.
+        seed: Seed of the batches.
+
+    Raises:
+        ConfigError: An impossible n, index or batch size.
+    """
+
+    def __init__(
+        self,
+        n: int = 64,
+        index: int = 0,
+        pixel_scale: float = 2.0,
+        batch_size: int = 512,
+        batch_mode: BatchMode = "min",
+        num_test: int = 512,
+        draw_seed: int = 0,
+        seed: int = 0,
+    ) -> None:
+        pixels = torch.from_numpy(load_digits_images()).flatten(1).double() * pixel_scale
+        law = gaussian(torch.linalg.eigvalsh(pixels.T.cov()).clamp(min=0))
         super().__init__(law, n, index, batch_size, batch_mode, num_test, draw_seed, seed)
 
 
@@ -145,17 +182,23 @@ class SymmetricMixture(DrawnData):
         super().__init__(law, n, index, batch_size, batch_mode, num_test, draw_seed, seed)
 
 
-def _eigenvalues(dimension: int, population: list[list[float]]) -> Tensor:
+def _eigenvalues(dimension: int, population: list[list[float]], decay: float) -> Tensor:
     """(d,) eigenvalues of Σ."""
-    pairs = all(len(pair) == 2 and min(pair) > 0 for pair in population)
-    if not pairs or abs(sum(weight for _, weight in population) - 1) > 1e-9:
+    pairs = all(len(pair) == 2 and pair[0] >= 0 and pair[1] > 0 for pair in population)
+    if not pairs or abs(sum(weight for _, weight in population) - 1) > 1e-9 or not any(each for each, _ in population):
         raise ConfigError(
             "data.population",
             got=population,
-            expected="[eigenvalue, weight] pairs above 0 whose weights sum to 1",
+            expected="[eigenvalue, weight] pairs, some above 0, whose weights sum to 1",
             remedy="set --data.population, e.g. [[0.5, 0.5], [1.5, 0.5]]",
         )
-    return diagonal_covariance(_checked(dimension), [(value, weight) for value, weight in population])
+    if not decay >= 0:
+        raise ConfigError("data.decay", got=decay, expected="0 or more", remedy="set --data.decay, e.g. 1")
+    flat = diagonal_covariance(_checked(dimension), [(value, weight) for value, weight in population])
+    if decay == 0:
+        return flat
+    decayed = flat * torch.arange(1, dimension + 1, dtype=torch.float64) ** -decay
+    return decayed * flat.sum() / decayed.sum()
 
 
 def _checked(dimension: int) -> int:

@@ -21,7 +21,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualMLP(nn.Module):
-    """Residual MLP that predicts the noise of a vector.
+    """Residual MLP that predicts the noise of a vector, or of an image read as one.
 
     A linear layer to the width, blocks of LayerNorm and two linear layers, a linear layer back. The sinusoidal
     embedding of t is added in each block as it is, so it has no parameters: 102,024 at the defaults, as in the paper.
@@ -50,10 +50,10 @@ class ResidualMLP(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(num_blocks))
         self.head = nn.Linear(width, dim)
 
-    def forward(self, x_BD: Tensor, t_B: Tensor) -> Tensor:
-        """Predicted noise (B, d) of ``x_BD`` at diffusion steps ``t_B`` (B,) int64."""
+    def forward(self, x: Tensor, t_B: Tensor) -> Tensor:
+        """Predicted noise of ``x`` (B, \\*), d values each, at diffusion steps ``t_B`` (B,) int64; shaped as ``x``."""
         time = self.table[t_B]
-        h = self.stem(x_BD)
+        h = self.stem(x.flatten(1))
         for block in self.blocks:
             h = block(h, time)
-        return self.head(h)
+        return self.head(h).reshape(x.shape)

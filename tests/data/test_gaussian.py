@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diffmem.data import Gaussian, SymmetricMixture
+from diffmem.data import Digits, Gaussian, GaussianDigits, SymmetricMixture
 from diffmem.errors import ConfigError
 
 
@@ -16,6 +16,26 @@ def test_the_covariance_has_the_spectrum_that_was_asked_for():
     data = ready(Gaussian(n=4000, dimension=4, population=[[0.5, 0.5], [1.5, 0.5]], num_test=10))
     assert data.train_images.var(0).tolist() == pytest.approx([0.5, 0.5, 1.5, 1.5], rel=0.1)
     assert data.law.variances.tolist() == [0.5, 0.5, 1.5, 1.5]
+
+
+def test_a_power_law_keeps_the_trace_and_a_subspace_holds_all_points():
+    variances = Gaussian(n=2, dimension=16, population=[[0.5, 1.0]], decay=1.5).law.variances
+    assert variances.sum().item() == pytest.approx(8)
+    ranks = torch.arange(1, 17, dtype=torch.float64)
+    assert torch.allclose(variances / variances[0], ranks**-1.5)
+    data = ready(Gaussian(n=300, dimension=8, population=[[2.0, 0.25], [0.0, 0.75]], num_test=5))
+    assert data.train_images[:, 2:].abs().max() == 0
+    assert data.train_images[:, :2].var(0).tolist() == pytest.approx([2, 2], rel=0.3)
+
+
+def test_gaussian_digits_have_the_covariance_of_the_digits_up_to_a_rotation():
+    digits = ready(Digits(n=1000, num_test=797, pixel_scale=2.0))
+    pixels = torch.cat([digits.train_images, digits.test_images]).flatten(1).double()
+    law = GaussianDigits(n=2).law
+    assert law.variances.sum().item() == pytest.approx(pixels.var(0).sum().item(), rel=1e-4)
+    assert law.variances.max().item() == pytest.approx(torch.linalg.eigvalsh(pixels.T.cov())[-1].item(), rel=1e-4)
+    small = GaussianDigits(n=2, pixel_scale=1.0).law
+    assert torch.allclose(law.variances, 4 * small.variances)
 
 
 def test_nothing_is_centred():
@@ -51,6 +71,8 @@ def test_the_points_follow_their_own_seed_alone():
         ({"population": [[1.0, 0.5]]}, r"data\.population"),
         ({"population": [[1.0]]}, r"data\.population"),
         ({"population": [[-1.0, 1.0]]}, r"data\.population"),
+        ({"population": [[0.0, 1.0]]}, r"data\.population"),
+        ({"decay": -1.0}, r"data\.decay"),
         ({"dimension": 5, "population": [[0.5, 0.5], [1.5, 0.5]]}, "population"),
     ],
 )

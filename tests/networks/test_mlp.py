@@ -21,6 +21,13 @@ def test_the_time_reaches_every_block():
     assert all(torch.equal(time, network.table[[0, 999]]) for time in seen)
 
 
+def test_an_image_is_read_as_the_vector_of_its_pixels():
+    network, images, times = ResidualMLP(dim=6, width=8), torch.randn(2, 1, 2, 3), torch.tensor([1, 5])
+    out = network(images, times)
+    assert out.shape == images.shape
+    assert torch.equal(out.flatten(1), network(images.flatten(1), times))
+
+
 @pytest.mark.parametrize("arguments", [{"width": 7}, {"width": 2}, {"dim": 0}, {"num_blocks": 0}, {"num_steps": 0}])
 def test_impossible_sizes_are_refused(arguments):
     with pytest.raises(ConfigError, match=f"model.network.{next(iter(arguments))}"):
