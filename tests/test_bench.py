@@ -18,14 +18,6 @@ from diffmem.models import DDPM
 from diffmem.networks import UNet
 
 
-class PlainDDPM(DDPM):
-    """The digits model on a network of plain PyTorch, from the same weights."""
-
-    def __init__(self, network: UNet, seed: int = 0) -> None:
-        super().__init__(network, seed=seed)
-        self.network = copy_weights(network, PlainUNet(16, (1, 2), (False, True), dropout=0.0))
-
-
 def pair(width: int) -> tuple[UNet, PlainUNet]:
     rng.seed_global(0, "weights")
     ours = UNet(1, width, (1, 2), (True, True)).eval()
@@ -76,7 +68,7 @@ def test_a_run_keeps_its_losses_and_f_mem(tmp_path):
     shrunk += ["--trainer.max_steps=60", "--data.n=16", "--evaluation.steps=[20,40]", "--data.num_test=64"]
     shrunk += ["--evaluation.num_samples=40", "--memorization.threshold=0.999"]
     tables = []
-    for name, model in {"ours": [], "plain": ["--model=test_bench.PlainDDPM"]}.items():
+    for name, model in {"ours": [], "plain": ["--model=plain_ddpm.PlainDDPM"]}.items():
         assert fit.main([*shrunk, *model, f"--run_root={tmp_path / name}"]) == 0
         tables.append(read_table(only_run(tmp_path / name) / "evaluations.csv"))
     for ours, plain in zip(*tables, strict=True):

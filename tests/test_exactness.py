@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from same_run import assert_same_run, equal, weights
 from small_run import SMALL, only_run
-from test_fit import assert_same_run, equal, weights
 
 from diffmem import evaluate, fit
 from diffmem.callbacks import provenance, training_loss

@@ -9,8 +9,8 @@ import sys
 import lightning.pytorch as pl
 import pytest
 import torch
+from same_run import assert_same_run
 from small_run import ROOT, SMALL, only_run, run_fit
-from test_fit import assert_same_run
 
 from diffmem import fit, rng
 from diffmem.files import read_table

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from same_run import assert_same_run
 from small_run import ROOT, SMALL, only_run
-from test_fit import assert_same_run
 
 from diffmem.callbacks import StopOnSignal
 from diffmem.errors import EXIT_FAILED, EXIT_REQUEUE, ConfigError
