@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"__init__", "command_line", "errors", "files", "ranks", "rng", "startup", "steps", "transfer"},
-    {"diffusion", "metrics", "networks", "theory"},
+    {"diffusion", "metrics", "networks", "optim", "theory"},
     {"data", "models"},
     {"runs"},
     {"analysis", "jobs"},

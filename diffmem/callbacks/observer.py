@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from diffmem.data.subset import SubsetData
-from diffmem.metrics.memorization import nearest_neighbors
+from diffmem.metrics.versions import nearest_over_versions
 
 #: What one evaluation measured, by column.
 Row = Mapping[str, float | int | str | None]
@@ -84,12 +84,12 @@ class Snapshot:
     @cached_property
     def train_neighbors(self) -> Neighbors:
         """The two nearest training images of each sample."""
-        return Neighbors(*nearest_neighbors(self.samples, self.train_images))
+        return self._nearest(self.train_images)
 
     @cached_property
     def heldout_neighbors(self) -> Neighbors:
         """The two nearest held-out images of each sample."""
-        return Neighbors(*nearest_neighbors(self.samples, self.heldout_images))
+        return self._nearest(self.heldout_images)
 
     @cached_property
     def null_neighbors(self) -> Neighbors | None:
@@ -97,7 +97,12 @@ class Snapshot:
         n = len(self.train_images)
         if len(self.heldout_images) <= n:
             return self.heldout_neighbors if len(self.heldout_images) == n else None
-        return Neighbors(*nearest_neighbors(self.samples, self.heldout_images[:n]))
+        return self._nearest(self.heldout_images[:n])
+
+    def _nearest(self, images: Tensor) -> Neighbors:
+        """The two nearest ``images``; one that augmentation changes is as near as its nearest version."""
+        versions = self.data.versions(images) if hasattr(self.data, "versions") else images[None]
+        return Neighbors(*nearest_over_versions(self.samples, versions))
 
 
 class EvaluationObserver(pl.Callback):

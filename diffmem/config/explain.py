@@ -12,13 +12,14 @@ import yaml
 
 from diffmem import data, models, networks
 from diffmem.errors import ConfigError, UserError
+from diffmem.optim import MuonAdamW
 
 #: Where the classes a config names by class path live: their arguments are keys below the prefix.
-_CLASSES = {
-    "data": data,
-    "model": models,
-    "model.network": networks,
-    "optimizer": torch.optim,
+_CLASSES: Mapping[str, Mapping[str, Any]] = {
+    "data": vars(data),
+    "model": vars(models),
+    "model.network": vars(networks),
+    "optimizer": {**vars(torch.optim), "MuonAdamW": MuonAdamW},
 }
 
 _UNREADABLE = object()
@@ -145,17 +146,15 @@ def _flatten(tree: Any, prefix: str = "") -> Iterator[str]:
 
 
 def _class_keys() -> Iterator[str]:
-    for prefix, module in _CLASSES.items():
+    for prefix, classes in _CLASSES.items():
         for name in _class_names(prefix):
-            for parameter in inspect.signature(getattr(module, name)).parameters:
+            for parameter in inspect.signature(classes[name]).parameters:
                 yield f"{prefix}.{parameter}"
 
 
 def _class_names(prefix: str) -> list[str]:
-    module = _CLASSES.get(prefix)
-    if module is None:
-        return []
-    return [name for name, member in vars(module).items() if inspect.isclass(member) and not name.startswith("_")]
+    members = _CLASSES.get(prefix, {}).items()
+    return [name for name, member in members if inspect.isclass(member) and not name.startswith("_")]
 
 
 def _innermost(error: BaseException) -> BaseException:

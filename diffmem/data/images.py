@@ -7,9 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffmem import rng
+from diffmem import ranks, rng
+from diffmem.data.augmentation import Augmentation
 from diffmem.data.subset import BatchMode, SubsetData
 from diffmem.errors import ConfigError, DataError, require_at_least
+from diffmem.transfer import send
 
 
 class ImageData(SubsetData):
@@ -31,7 +33,11 @@ class ImageData(SubsetData):
         reference_size: Images of each of these sets.
         permutation_seed: Seed of the order of the images; None for the order in which they come.
         pixel_scale: Width of the pixel range the model sees: 1 for [0, 1] as in the paper, 2 for the span of [−1, 1].
-        seed: Seed of the batches.
+        seed: Seed of the batches and of the augmentation.
+        duplicates: ``"K:M"``: the first K training images come M times in every epoch, which has n + K (M − 1) images
+            then. Everything that is measured is measured on the n different ones.
+        flip: Train on images mirrored left to right at random.
+        shift: Train on images moved at random by up to so many pixels along each axis; borders repeat.
 
     Attributes:
         train_images: (n, C, H, W) float32, centred. After ``setup``.
@@ -54,8 +60,12 @@ class ImageData(SubsetData):
         permutation_seed: int | None = 0,
         pixel_scale: float = 1.0,
         seed: int = 0,
+        duplicates: str | None = None,
+        flip: bool = False,
+        shift: int = 0,
     ) -> None:
-        super().__init__(n, index, batch_size, batch_mode, num_test, seed)
+        super().__init__(n, index, batch_size, batch_mode, num_test, seed, duplicates)
+        self.augmentation = Augmentation(flip, shift)
         self.permutation_seed, self.pixel_scale = permutation_seed, pixel_scale
         self.num_references, self.reference_size = num_references, reference_size
         require_at_least(0, "data", num_references=num_references)
@@ -113,6 +123,22 @@ class ImageData(SubsetData):
         self.train_images = train - self.mean
         num = len(self._pool)
         self.test_images = self.unit_images(range(num - self.num_test, num)) * self.pixel_scale - self.mean
+
+    def augmented(self, images: Tensor, number: int) -> Tensor:
+        """Each image in one of its versions, drawn for the global batch; this rank takes its rows."""
+        if self.augmentation.num_versions == 1:
+            return images
+        size, mine = ranks.batch_rows(len(images))
+        version = send(self.augmentation.draw(self.seed, number, size)[mine], images.device)
+        mean = self.mean.to(images)
+        return self.augmentation.apply(images + mean, version) - mean
+
+    def versions(self, images: Tensor) -> Tensor:
+        """All versions in which centred ``images`` (N, C, H, W) would be trained on, (V, N, C, H, W)."""
+        if self.augmentation.num_versions == 1:
+            return images[None]
+        mean = self.mean.to(images)
+        return self.augmentation.versions(images + mean) - mean
 
     def reference_rows(self, number: int) -> range:
         """Positions of reference set ``number`` in the order."""

@@ -1,5 +1,6 @@
 """A training set of n samples held in memory, beside held-out samples, in step-addressed batches."""
 
+import re
 from typing import Any, Literal, NamedTuple, get_args
 
 import lightning.pytorch as pl
@@ -39,6 +40,8 @@ class SubsetData(pl.LightningDataModule):
             is larger than n, so that a batch wraps around into the next epoch.
         num_test: Number of held-out samples.
         seed: Seed of the batches.
+        duplicates: ``"K:M"``: the first K training samples come M times in every epoch, which has n + K (M − 1) samples
+            then; n stays the number of different ones, and everything that is measured is measured on these.
 
     Attributes:
         train_images: (n, \\*) float32, on the CPU. After ``setup``, which subclasses define.
@@ -58,7 +61,14 @@ class SubsetData(pl.LightningDataModule):
     law: GaussianMixture | None = None
 
     def __init__(
-        self, n: int, index: int, batch_size: int, batch_mode: BatchMode = "min", num_test: int = 512, seed: int = 0
+        self,
+        n: int,
+        index: int,
+        batch_size: int,
+        batch_mode: BatchMode = "min",
+        num_test: int = 512,
+        seed: int = 0,
+        duplicates: str | None = None,
     ) -> None:
         super().__init__()
         require_at_least(2, "data", n=n, num_test=num_test)
@@ -66,7 +76,9 @@ class SubsetData(pl.LightningDataModule):
         require_at_least(1, "data", batch_size=batch_size)
         require_one_of(get_args(BatchMode), "data.batch_mode", batch_mode)
         self.n, self.index, self.num_test, self.seed = n, index, num_test, seed
-        self.batch_size = {"min": min(batch_size, n), "full": n, "fixed": batch_size}[batch_mode]
+        self.num_duplicated, self.num_copies = _duplicates(duplicates, n)
+        epoch = self.epoch_size
+        self.batch_size = {"min": min(batch_size, epoch), "full": epoch, "fixed": batch_size}[batch_mode]
         self._resident: Tensor | None = None  # the training samples on the model's device
 
     def check(self, world_size: int = 1) -> None:
@@ -92,6 +104,11 @@ class SubsetData(pl.LightningDataModule):
         """Positions of the training subset in the order."""
         return range(self.index * self.n, (self.index + 1) * self.n)
 
+    @property
+    def epoch_size(self) -> int:
+        """Samples of an epoch, duplicates among them."""
+        return self.n + self.num_duplicated * (self.num_copies - 1)
+
     def unit_images(self, rows: range) -> Tensor:
         """Samples at positions ``rows`` of the order, (len(rows), \\*), in the units of the source, not centred."""
         raise NotImplementedError
@@ -101,16 +118,38 @@ class SubsetData(pl.LightningDataModule):
         raise NotImplementedError
 
     def train_dataloader(self) -> RankBatches:
-        return RankBatches(BatchStream(self.n, self.batch_size, self.seed), self._first_batch)
+        return RankBatches(BatchStream(self.epoch_size, self.batch_size, self.seed), self._first_batch)
 
     def _first_batch(self) -> int:
         trainer = self.trainer
         return trainer.global_step * trainer.accumulate_grad_batches if trainer else 0
 
     def transfer_batch_to_device(self, batch: tuple[int, Tensor], device: torch.device, dataloader_idx: int) -> Batch:
-        """Rows of the resident training samples."""
+        """Rows of the resident training samples, as they are trained on."""
         number, rows = batch
+        if self.num_duplicated:  # rows from n on are the further copies, of the first K over and over
+            rows = torch.where(rows < self.n, rows, (rows - self.n) % self.num_duplicated)
         if self._resident is None or self._resident.device != device:
             self._resident = self.train_images.to(device)
         rows = send(rows, device)
-        return Batch(number, self._resident[rows], rows)
+        return Batch(number, self.augmented(self._resident[rows], number), rows)
+
+    def augmented(self, images: Tensor, number: int) -> Tensor:
+        """This rank's ``images`` (B, \\*) of global batch ``number`` as they are trained on: here, as they are."""
+        return images
+
+
+def _duplicates(text: str | None, n: int) -> tuple[int, int]:
+    """K and M of ``"K:M"``; 0 and 1 for None."""
+    if text is None:
+        return 0, 1
+    found = re.fullmatch(r"(\d+):(\d+)", text)
+    num, copies = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not (1 <= num <= n and copies >= 2):
+        raise ConfigError(
+            "data.duplicates",
+            got=text,
+            expected=f"K:M, the first K of the {n} samples M times each, K >= 1 and M >= 2, or null",
+            remedy="set --data.duplicates, e.g. 4:10",
+        )
+    return num, copies
