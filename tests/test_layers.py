@@ -10,17 +10,20 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [
-    {"__init__", "command_line", "errors", "files", "ranks", "rng", "startup", "steps", "transfer"},
+    {"__init__", "command_line", "errors", "files", "ranks", "rng", "shipped", "startup", "steps", "transfer"},
     {"diffusion", "metrics", "networks", "optim", "theory"},
     {"data", "models"},
     {"runs"},
     {"analysis", "jobs"},
     {"callbacks"},
     {"config"},
-    {"compare", "evaluate", "fit", "status"},
+    {"__main__", "compare", "evaluate", "fit", "init", "status"},
 ]
 #: What reads runs, or starts and lists them, on a machine without torch.
-TORCH_FREE = {"analysis", "command_line", "compare", "errors", "files", "jobs", "runs", "startup", "status", "steps"}
+TORCH_FREE = {
+    *("__main__", "analysis", "command_line", "compare", "errors", "files", "init", "jobs", "runs"),
+    *("shipped", "startup", "status", "steps"),
+}
 #: What of these meets Lightning.
 WITH_TORCH = {"jobs/launch.py"}
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -13,6 +13,7 @@ import yaml
 from diffmem import data, models, networks
 from diffmem.errors import ConfigError, UserError
 from diffmem.optim import MuonAdamW
+from diffmem.shipped import config_names
 
 #: Where the classes a config names by class path live: their arguments are keys below the prefix.
 _CLASSES: Mapping[str, Mapping[str, Any]] = {
@@ -57,7 +58,7 @@ def explain(error: Exception, args: list[str], group_keys: Iterable[str]) -> Con
         return ConfigError(full, got=f"no {missing[1]}", expected="it to be set", remedy=f"set --{full}.{missing[1]}")
     absent = re.search(r"File does not exist: (.+)", cause)
     if absent:
-        remedy = "name it from the folder you are in"
+        remedy = f"name it from the folder you are in, or one of diffmem's: {', '.join(config_names())}"
         return ConfigError(full, got=f"no file {absent[1]}", expected="a config file", remedy=remedy)
     broken = next((path for path in _config_files(args) if _read_yaml(path) is _UNREADABLE), None)
     if broken is not None:

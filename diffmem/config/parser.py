@@ -20,6 +20,7 @@ from diffmem.config.explain import explain, user_error_behind
 from diffmem.errors import ConfigError
 from diffmem.jobs import launch
 from diffmem.runs.identity import RunIdentity
+from diffmem.shipped import with_shipped_configs
 
 #: Config groups, one callback each, in the order in which the callbacks see an event.
 GROUPS: dict[str, type[pl.Callback]] = {
@@ -123,9 +124,9 @@ class CLI(LightningCLI):
                 parser.link_arguments(source, target)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        self._arguments = sys.argv[1:] if args is None else args
+        self._arguments = with_shipped_configs(sys.argv[1:] if args is None else args)
         try:
-            super().parse_arguments(parser, args)
+            super().parse_arguments(parser, self._arguments)
         except (ArgumentError, ValueError) as error:
             cause: Exception = error
         else:

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import ConfigError
+from diffmem.shipped import find_config
 
 #: Folder of the logs, in the folder that the runs are started from.
 LOGS = Path("logs")
@@ -45,7 +46,7 @@ class Task:
     @property
     def configs(self) -> list[Path]:
         """The config files that the line names."""
-        return [Path(value) for key, value in options(self.arguments) if key == "config"]
+        return [find_config(value) for key, value in options(self.arguments) if key == "config"]
 
     @property
     def header(self) -> str:
@@ -108,7 +109,7 @@ def check_line(text: str, where: str) -> None:
         if key == "config":
             if seen:
                 raise _malformed(where, f"--config {value} after --{min(seen)}", "every --config before the overrides")
-            if not Path(value).is_file():
+            if not find_config(value).is_file():
                 raise _malformed(where, f"--config {value}, no such file", "a file, named from the folder you are in")
         elif key in seen:
             raise _malformed(where, f"--{key} twice", "each key once")
