@@ -1,13 +1,19 @@
 """What all commands share: a mistake ends in one line, and a reader that has seen enough is no mistake."""
 
 import argparse
+import errno
 import io
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from diffmem.errors import EXIT_CLOSED_PIPE, EXIT_CONFIG, UserError
+from diffmem.errors import EXIT_CLOSED_PIPE, EXIT_CONFIG, EXIT_UNEXPECTED, MachineError, UserError
+from diffmem.text import one_line
+
+#: What the machine refuses, whatever the program: no room, no permission, a broken disk.
+_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE}
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,7 +24,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def exit_code_of(command: Callable[[], int]) -> int:
-    """Exit code of ``command``; a user error is printed as one line and has its own, a closed pipe a shell's 141."""
+    """Exit code of ``command``.
+
+    A user error is printed as one line and has its own code, a closed pipe a shell's 141. What nobody foresaw shows its
+    traceback, and has a code that no other end has.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # τ in a locale that has none
@@ -26,9 +36,15 @@ def exit_code_of(command: Callable[[], int]) -> int:
         code = command()
         sys.stdout.flush()
         return code
-    except UserError as error:
-        print(f"diffmem: {error}", file=sys.stderr)
-        return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end of the process
         return EXIT_CLOSED_PIPE
+    except Exception as error:
+        refused = isinstance(error, OSError) and error.errno in _REFUSALS
+        if isinstance(error, UserError) or refused:
+            known = error if isinstance(error, UserError) else MachineError(error)
+            print(f"diffmem: {one_line(known)}", file=sys.stderr)
+            return known.exit_code
+        traceback.print_exc()
+        print(f"diffmem: unexpected {type(error).__name__}: {one_line(error)}; see above", file=sys.stderr)
+        return EXIT_UNEXPECTED

@@ -6,6 +6,8 @@ EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 EXIT_DATA = 3
+EXIT_UNEXPECTED = 70
+EXIT_SYSTEM = 74
 EXIT_REQUEUE = 75
 EXIT_INTERRUPTED = 130
 EXIT_CLOSED_PIPE = 141
@@ -64,6 +66,27 @@ class DataError(UserError):
 
 class CheckpointError(DataError):
     """No usable checkpoint where one is needed (exit code 3)."""
+
+
+class MachineError(UserError):
+    """The machine did not let a file be written or read: a full disk, a quota, permissions (exit code 74).
+
+    Args:
+        error: What the system said.
+        path: The file, where ``error`` does not name it.
+    """
+
+    exit_code = EXIT_SYSTEM
+
+    def __init__(self, error: OSError, path: object = None) -> None:
+        reason = error.strerror or str(error)
+        what = path or error.filename or "a file"
+        super().__init__(
+            str(what),
+            got=reason[:1].lower() + reason[1:],
+            expected="a disk with room that may be written",
+            remedy="mend that and run the same command again",
+        )
 
 
 class DivergenceError(UserError):

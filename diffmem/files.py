@@ -2,7 +2,7 @@
 
 import contextlib
 import csv
-import fcntl
+import errno
 import io
 import os
 import warnings
@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from diffmem.errors import DataError
+
+_WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 def partial_path(path: Path) -> Path:
@@ -25,15 +27,26 @@ def publish(partial: Path, path: Path) -> None:
     partial.replace(path)
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Where the body is to write what becomes ``path`` when it ends well; an error leaves nothing behind."""
+    partial = partial_path(path)
+    try:
+        yield partial
+        publish(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
 def write_atomic(path: Path, contents: str | bytes) -> None:
     """Replace ``path`` by ``contents``; a reader, or a kill at any moment, sees the old file or the new one.
 
     Folders that are missing are made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_path(path)
-    partial.write_bytes(contents.encode() if isinstance(contents, str) else contents)
-    publish(partial, path)
+    with writing(path) as partial:
+        partial.write_bytes(contents.encode() if isinstance(contents, str) else contents)
 
 
 @contextlib.contextmanager
@@ -50,17 +63,40 @@ def locked(path: Path, wait: bool) -> Iterator[None]:
         BlockingIOError: Another process holds it; only without ``wait``.
         OSError: The lock's file cannot be written.
     """
+    from filelock import FileLock, Timeout  # a tenth of a second, more than the status of a run takes
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    # not its lock of a file's existence, which would outlive a process that was killed on another machine
+    lock = FileLock(path, timeout=-1 if wait else 0, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise BlockingIOError(errno.EWOULDBLOCK, "held by another process", str(path)) from error
+    except OSError as error:
+        if error.errno not in _WITHOUT_LOCKS:
             raise
-        except OSError as error:
-            warnings.warn(
-                f"{path.parent} cannot be locked ({error.strerror}): let one process at a time use it", stacklevel=4
-            )
+        warnings.warn(
+            f"{path.parent} cannot be locked ({error.strerror}): let one process at a time use it", stacklevel=4
+        )
+    try:
         yield
+    finally:
+        lock.release()
+
+
+def folders_with(name: str, root: Path) -> Iterator[Path]:
+    """Folders at and below ``root`` that hold a file ``name``; links to folders are followed, each folder once."""
+    seen: set[tuple[int, int]] = set()
+    for folder, below, files in os.walk(root, followlinks=True):
+        status = Path(folder).stat()
+        key = (status.st_dev, status.st_ino)
+        if key in seen:
+            below.clear()
+            continue
+        seen.add(key)
+        below.sort()
+        if name in files:
+            yield Path(folder)
 
 
 def is_whole(path: Path) -> bool:
@@ -76,24 +112,42 @@ def read_table(path: Path) -> list[dict[str, str]]:
     """Rows of a CSV file as written, [] where it does not exist; a last line cut short by a kill is left out.
 
     Raises:
-        DataError: A line has more or fewer fields than the header.
+        DataError: It is not text in UTF-8, or a line has more or fewer fields than the header.
     """
-    if not path.exists():
+
+    def refuse(where: str, got: str, expected: str) -> DataError:
+        return DataError(f"{path}{where}", got=got, expected=expected, remedy="fix or delete it")
+
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # spreadsheets begin a file with a byte order mark
+        lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""), strict=True))
+    except FileNotFoundError:
         return []
-    text = path.read_text(encoding="utf-8")
-    lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise refuse("", str(error), "a table in UTF-8") from error
     if not lines:
         return []
     header, *rows = lines
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
-            raise DataError(
-                f"{path} line {number}",
-                got=f"{len(row)} fields",
-                expected=f"{len(header)} as in its header",
-                remedy="fix or delete that line",
-            )
+            raise refuse(f" line {number}", f"{len(row)} fields", f"{len(header)} as in its header")
     return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def read_steps(path: Path) -> dict[int, dict[str, str]]:
+    """Rows of the table at ``path`` by their ``step``, as :func:`read_table` finds them.
+
+    Raises:
+        DataError: As there, or a row without a whole number in ``step``.
+    """
+    rows = read_table(path)
+    for row in rows:
+        if not row.get("step", "").isdecimal():
+            got = repr(row["step"]) if "step" in row else "no such column"
+            raise DataError(
+                f"{path} column step", got=got, expected="a whole number in every row", remedy="fix or delete it"
+            )
+    return {int(row["step"]): row for row in rows}
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
@@ -111,7 +165,10 @@ def write_table(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
 
 
 def put_row(path: Path, row: Mapping[str, object]) -> None:
-    """Add ``row`` to the table at ``path`` in the order of ``step``, in place of a row of the same step."""
-    step = int(str(row["step"]))
-    rows: list[Mapping[str, object]] = [old for old in read_table(path) if int(old["step"]) != step]
-    write_table(path, sorted([*rows, row], key=lambda each: int(str(each["step"]))))
+    """Add ``row`` to the table at ``path`` in the order of ``step``, in place of a row of the same step.
+
+    Raises:
+        DataError: What is there is no such table.
+    """
+    rows: dict[int, Mapping[str, object]] = {**read_steps(path), int(str(row["step"])): row}
+    write_table(path, [rows[step] for step in sorted(rows)])

@@ -9,13 +9,16 @@ from pathlib import Path
 from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import EXIT_DONE, DataError
+from diffmem.files import folders_with
 from diffmem.jobs.grid import LOGS, Task, read_grid
 from diffmem.jobs.queue import read_queue
 from diffmem.jobs.tasks import state_of_task
 from diffmem.runs.state import FILE, RunState, state_of_run
+from diffmem.text import one_line
 
 Row = tuple[int, str, RunState]
 
@@ -56,7 +59,7 @@ def states(source: Path, logs: Path = LOGS) -> list[Row]:
         tasks, queue = read_grid(source), read_queue(source)
         runs = [row_of(task, logs) for task in tasks]
         return runs if queue is None else [(number, name, queue.correct(number, run)) for number, name, run in runs]
-    folders = sorted(path.parent for path in source.rglob(FILE))
+    folders = sorted(folders_with(FILE, source))
     if not folders:
         raise DataError(
             str(source), got="no runs", expected="a grid file or a folder with runs", remedy="correct the path"
@@ -90,13 +93,9 @@ def table(rows: Sequence[Row], borders: bool = True) -> Table:
     made.add_column("run", overflow="fold")
     for number, name, run in rows:
         color = _COLORS.get(run.state, "dim")
-        reason = f"\n{run.reason}" if run.reason else ""
-        made.add_row(str(number), f"[{color}]{run.state}[/]", *_numbers(run), _plain(name + reason))
+        reason = f"\n{one_line(run.reason)}" if run.reason else ""
+        made.add_row(str(number), Text(run.state, color), *_numbers(run), Text(one_line(name) + reason))
     return made
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 def _numbers(run: RunState) -> tuple[str, str, str, str]:
@@ -115,7 +114,7 @@ def describe(run: RunState) -> str:
         rate and f"{rate} it/s",
         left and f"{left} left",
         f_mem and f"f_mem {f_mem}",
-        run.reason,
+        run.reason and one_line(run.reason),
     ]
     return " · ".join(part for part in parts if part)
 

@@ -18,6 +18,21 @@ def test_a_user_error_is_one_line_and_has_its_code(capsys):
     assert capsys.readouterr().err == "diffmem: file: got none, expected one; make it\n"
 
 
+def test_what_the_machine_refuses_is_one_line_and_has_a_code_of_its_own(capsys):
+    def command():
+        raise OSError(28, "No space left on device", "runs/a/evaluations.csv")
+
+    assert exit_code_of(command) == 74
+    assert capsys.readouterr().err.startswith("diffmem: runs/a/evaluations.csv: got no space left on device, expected")
+
+
+def test_what_nobody_foresaw_shows_where_and_is_not_taken_for_a_diverged_run(capsys):
+    assert exit_code_of(lambda: 1 // 0) == 70
+    error = capsys.readouterr().err
+    assert "Traceback" in error
+    assert error.endswith("diffmem: unexpected ZeroDivisionError: integer division or modulo by zero; see above\n")
+
+
 def test_a_mistake_on_the_command_line_is_one_line(capsys):
     with pytest.raises(SystemExit) as leave:
         Parser(prog="tool").parse_args(["--no-such-option"])

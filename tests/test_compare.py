@@ -42,7 +42,7 @@ def mixed(root):
 
 def malformed(root):
     root.mkdir()
-    (root / "evaluations.csv").write_text('step,f_mem,n\n0,0\n"1,2,3,4,5\n')
+    (root / "evaluations.csv").write_text("step,f_mem,n\n0,0\n10,0,64\n")
 
 
 def without_f_mem(root):
@@ -54,7 +54,7 @@ def without_f_mem(root):
     [
         (lambda root: None, 3, "no such folder"),
         (lambda root: root.mkdir(), 3, "no evaluations.csv"),
-        (malformed, 3, "CSV table"),
+        (malformed, 3, "line 2: got 2 fields"),
         (without_f_mem, 3, "column f_mem"),
         (mixed, 3, "differ in lr"),
     ],

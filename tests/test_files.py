@@ -1,3 +1,4 @@
+import errno
 import math
 import os
 import subprocess
@@ -43,6 +44,29 @@ def test_a_line_of_another_length_is_named(tmp_path):
         read_table(path)
 
 
+@pytest.mark.parametrize(
+    ("contents", "what"),
+    [
+        (b"x\n1\n", "column step: got no such column"),
+        (b"step,x\nmany,1\n", "column step: got 'many', expected a whole number"),
+        (b"step,x\n\xff,1\n", "expected a table in UTF-8"),
+    ],
+)
+def test_what_is_no_table_of_steps_is_named(tmp_path, contents, what):
+    path = tmp_path / "t.csv"
+    path.write_bytes(contents)
+    with pytest.raises(DataError, match=what):
+        put_row(path, {"step": 3})
+    assert path.read_bytes() == contents
+
+
+def test_a_byte_order_mark_is_no_column(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"\xef\xbb\xbfstep,x\r\n1,2\r\n")
+    put_row(path, {"step": 3, "x": 4})
+    assert path.read_text() == "step,x\n1,2\n3,4\n"
+
+
 def test_processes_that_share_a_table_lose_no_row(tmp_path):
     code = (
         "import sys; from pathlib import Path; from diffmem.files import locked, put_row\n"
@@ -62,8 +86,9 @@ def test_a_held_lock_is_refused_or_waited_for(tmp_path):
         pass
 
 
-def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr("fcntl.flock", lambda *_: (_ for _ in ()).throw(OSError(38, "Function not implemented")))
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
+def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, number):
+    monkeypatch.setattr("fcntl.flock", lambda *_: (_ for _ in ()).throw(OSError(number, "No locks")))
     with pytest.warns(UserWarning, match="one process at a time"), locked(tmp_path / ".lock", wait=False):
         pass
 
@@ -75,3 +100,16 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write_atomic(path, "new")
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path], "and nothing else"
+
+
+def test_a_lock_is_let_go(tmp_path):
+    for _ in range(2):
+        with locked(tmp_path / ".lock", wait=False):
+            pass
+
+
+def test_a_lock_that_cannot_be_had_for_another_reason_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("fcntl.flock", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+    with pytest.raises(OSError, match="Input/output"), locked(tmp_path / ".lock", wait=False):
+        pass

@@ -65,6 +65,43 @@ def test_a_damaged_status_is_named(tmp_path):
         state_of_run(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"step": "seven"},
+        {"state": "[red]odd"},
+        {"f_mem": [1]},
+        {"updated": "now"},
+        {"pid": True},
+        {"reason": 3},
+        {"x": 1},
+    ],
+    ids=str,
+)
+def test_an_odd_status_hides_no_other_run(tmp_path, capsys, odd):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        write_state(RunState("done", tmp_path / name, 7, 9))
+    rewrite(tmp_path / "a", **odd)
+    assert status.main([str(tmp_path)]) == 0
+    assert "1 failed, 1 done" in capsys.readouterr().out
+
+
+def test_a_reason_is_shown_as_it_is_written_and_moves_no_cursor(tmp_path, capsys):
+    write_state(RunState("failed", tmp_path, 7, 9, reason="[red]full[/] [/bold] \x1b[2J"))
+    assert status.main([str(tmp_path)]) == 0
+    assert "[red]full[/] [/bold] \ufffd[2J" in capsys.readouterr().out
+
+
+def test_a_linked_study_is_found(tmp_path, capsys):
+    (tmp_path / "elsewhere/run").mkdir(parents=True)
+    write_state(RunState("done", tmp_path / "elsewhere/run", 7, 9))
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/study").symlink_to(tmp_path / "elsewhere")
+    assert status.main([str(tmp_path / "runs")]) == 0
+    assert "study/run" in capsys.readouterr().out
+
+
 def test_a_task_is_what_its_last_attempt_says(tmp_path, tasks):
     first, second, third, fourth = tasks
     folder = tmp_path / "runs: all" / "a"

@@ -8,6 +8,8 @@ from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.runs import CLOCKS
 from diffmem.analysis.scaling import PowerLaw
 from diffmem.files import write_atomic, write_table
+from diffmem.text import cell as csv_cell
+from diffmem.text import markdown
 
 HEADER = ("group", "n", "seeds", "τ_gen", "τ_mem", "τ_mem − τ_gen", "τ_mem/τ_gen", "τ_overfit")
 CAPTIONS = {
@@ -101,7 +103,8 @@ def console_text(comparison: Comparison) -> str:
 
 def write_csv(comparison: Comparison, path: Path) -> None:
     """``comparison.csv``, one row for each group and n: numbers, "> x" where censored, empty where refused."""
-    write_table(path, [csv_row(comparison, cell) for cell in comparison.cells])
+    rows = [csv_row(comparison, cell) for cell in comparison.cells]
+    write_table(path, [{name: csv_cell(value) for name, value in row.items()} for row in rows])
 
 
 def csv_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
@@ -130,20 +133,28 @@ def csv_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
     }
 
 
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {markdown(line)}" for line in lines)
+
+
+def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return text_table(header, [[markdown(each) for each in row] for row in rows])
+
+
 def write_markdown(comparison: Comparison, path: Path, figures: Sequence[Path] = ()) -> None:
     """``comparison.md``: rules, table, laws, phases, notes and figures."""
     sections = [
         "# Comparison",
-        "\n".join(f"- {line}" for line in rule_lines(comparison)),
-        text_table(HEADER, table_rows(comparison)),
+        _list(rule_lines(comparison)),
+        _markdown_table(HEADER, table_rows(comparison)),
         "## Growth with n",
-        "\n".join(f"- {line}" for line in law_lines(comparison)),
+        _list(law_lines(comparison)),
     ]
     if comparison.phases:
         phases = [(p.group, str(p.n), str(p.num_parameters), p.phase.value) for p in comparison.phases]
-        sections += ["## Phases", PHASE_RULE, text_table(("group", "n", "p", "phase"), phases)]
+        sections += ["## Phases", PHASE_RULE, _markdown_table(("group", "n", "p", "phase"), phases)]
     if comparison.notes:
-        sections += ["## Notes", "\n".join(f"- {note}" for note in comparison.notes)]
+        sections += ["## Notes", _list(comparison.notes)]
     if figures:
         shown = (f"![{each.stem}]({each.name})\n\n{CAPTIONS[each.stem]}" for each in figures)
         sections += ["## Figures", "\n\n".join(shown)]

@@ -11,6 +11,8 @@ import numpy as np
 
 from diffmem.analysis.estimate import Array
 from diffmem.errors import ConfigError, DataError
+from diffmem.files import folders_with, read_table
+from diffmem.text import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +129,7 @@ def read_runs(sources: Iterable[str | Path]) -> list[Run]:
                 expected=f"a folder with {TABLE} in or below it",
                 remedy="correct the path",
             )
-        found = sorted(path.parent.resolve() for path in source.rglob(TABLE))
+        found = sorted(path.resolve() for path in folders_with(TABLE, source))
         if not found:
             raise DataError(
                 str(source),
@@ -148,14 +150,23 @@ def read_run(folder: Path) -> Run:
     import pandas as pd
 
     path = folder / TABLE
+    rows = read_table(path)  # pandas would fill a line cut short with empty fields
+    if not rows:
+        raise DataError(str(path), got="no rows", expected="one per evaluation", remedy="train the run further")
+    columns = pd.DataFrame(rows).replace("", None)
+    # as text: hexadecimal digits such as 12e45678 look like numbers
+    table = columns.apply(lambda each: each if each.name in ("study", "setting", "config_hash") else _numbers(each))
+    return run_of_table(one_line(f"{folder.parent.name}/{folder.name}"), table, folder)
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """Whole numbers or numbers where every field is one, NaN where it is empty; the text as it is otherwise."""
+    import pandas as pd
+
     try:
-        # as text: hexadecimal digits such as 12e45678 look like numbers
-        table = pd.read_csv(path, dtype=dict.fromkeys(("study", "setting", "config_hash"), str))
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise DataError(
-            str(path), got=" ".join(str(error).split()), expected="a CSV table", remedy="fix it, or leave the run out"
-        ) from error
-    return run_of_table(f"{folder.parent.name}/{folder.name}", table, folder)
+        return pd.to_numeric(column)
+    except (ValueError, TypeError):
+        return column
 
 
 def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None) -> Run:
@@ -242,4 +253,4 @@ def _plain_value(value: object) -> int | float | str:
         return int(value)
     if isinstance(value, (np.floating, float)):
         return int(value) if float(value).is_integer() else float(value)
-    return str(value)
+    return one_line(value)

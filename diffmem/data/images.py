@@ -1,6 +1,8 @@
 """Subsets of n images beside held-out sets that none of them can touch."""
 
 import hashlib
+import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from diffmem import ranks, rng
 from diffmem.data.augmentation import Augmentation
+from diffmem.data.shift import mean_distance
 from diffmem.data.subset import BatchMode, SubsetData
 from diffmem.errors import ConfigError, DataError, require_at_least
 from diffmem.transfer import send
@@ -46,6 +49,7 @@ class ImageData(SubsetData):
 
     Raises:
         ConfigError: An impossible n, index or batch size.
+        DataError: Too few images, or what are none.
     """
 
     def __init__(
@@ -74,7 +78,10 @@ class ImageData(SubsetData):
             raise ConfigError("data.pixel_scale", got=pixel_scale, expected="above 0", remedy="set --data.pixel_scale")
 
     def load_images(self) -> np.ndarray:
-        """All images of the source, (N, C, H, W), uint8 in [0, 255] or float in [0, 1]; may be memory-mapped."""
+        """All images of the source, (N, C, H, W), uint8 in [0, 255] or float in [0, 1]; may be memory-mapped.
+
+        Other types and shapes are refused before a run begins, other values when they are read.
+        """
         raise NotImplementedError
 
     def fingerprint(self) -> dict[str, Any]:
@@ -86,6 +93,9 @@ class ImageData(SubsetData):
     def _pool(self) -> np.ndarray:
         if not hasattr(self, "_loaded"):
             self._loaded = self.load_images()
+            kind, shape = self._loaded.dtype, self._loaded.shape
+            if len(shape) != 4 or not (kind == np.uint8 or np.issubdtype(kind, np.floating)):
+                raise self._not_images(f"{kind} of shape {shape}")
             if len(self._loaded) < self.num_held_out + 2:
                 raise DataError(
                     "data",
@@ -94,6 +104,14 @@ class ImageData(SubsetData):
                     remedy="use more images or lower --data.num_test, --data.num_references or --data.reference_size",
                 )
         return self._loaded
+
+    def _not_images(self, got: str) -> DataError:
+        return DataError(
+            "data",
+            got=got,
+            expected="images (N, C, H, W), uint8 or float in [0, 1]",
+            remedy=f"change load_images of {type(self).__name__}",
+        )
 
     def check(self, world_size: int = 1) -> None:
         """Refuse a subset that would reach into the held-out images, and a batch that the ranks cannot share.
@@ -123,6 +141,14 @@ class ImageData(SubsetData):
         self.train_images = train - self.mean
         num = len(self._pool)
         self.test_images = self.unit_images(range(num - self.num_test, num)) * self.pixel_scale - self.mean
+        distance, limit = mean_distance(self.train_images, self.test_images)
+        if distance > limit and ranks.rank_and_world()[0] == 0:
+            warnings.warn(
+                f"the training subset is no random part of the images: its mean is "
+                f"{math.sqrt(distance):.0f} times as far from that of the held-out images as of a random part, so that "
+                "losses and distances compare two kinds of images; set --data.permutation_seed=0 to mix them",
+                stacklevel=1,
+            )
 
     def augmented(self, images: Tensor, number: int) -> Tensor:
         """Each image in one of its versions, drawn for the global batch; this rank takes its rows."""
@@ -148,7 +174,12 @@ class ImageData(SubsetData):
     def unit_images(self, rows: range) -> Tensor:
         """Images at positions ``rows`` of the order, (len(rows), C, H, W) in [0, 1], not centred."""
         images = torch.from_numpy(np.ascontiguousarray(self._pool[self._order()[rows.start : rows.stop]]))
-        return images.float() / 255 if images.dtype == torch.uint8 else images.float()
+        if images.dtype == torch.uint8:
+            return images.float() / 255
+        low, high = (images.min().item(), images.max().item()) if images.numel() else (0.0, 1.0)
+        if not (low >= 0 and high <= 1):
+            raise self._not_images(f"values from {low:g} to {high:g}")
+        return images.float()
 
     def _order(self) -> np.ndarray:
         num = len(self._pool)

@@ -8,7 +8,7 @@ import socket
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from diffmem.errors import DataError
 from diffmem.files import write_atomic
@@ -18,6 +18,14 @@ FILE = "status.json"
 STALE_SECONDS = 600.0
 
 State = Literal["waiting", "starting", "running", "requeued", "stopped", "done", "failed", "died"]
+
+
+#: What the fields of a status may hold.
+_FIELDS: dict[tuple[type, ...], tuple[str, ...]] = {
+    (int,): ("step", "max_steps", "pid"),
+    (int, float): ("steps_per_second", "f_mem", "updated"),
+    (str,): ("reason", "host"),
+}
 
 
 @dataclass(frozen=True)
@@ -74,13 +82,29 @@ def state_of_run(folder: Path) -> RunState:
     """
     path = folder / FILE
     try:
-        run = RunState(**json.loads(path.read_text(encoding="utf-8")), folder=folder)
+        run = _checked(RunState(**json.loads(path.read_text(encoding="utf-8")), folder=folder))
     except (FileNotFoundError, NotADirectoryError):
         return RunState("waiting", folder)
     except (OSError, ValueError, TypeError) as error:
         raise DataError(str(path), got=str(error), expected="the status of a run", remedy="delete it") from error
     reason = _why_gone(run)
     return replace(run, state="died", reason=reason) if reason else run
+
+
+def _checked(run: RunState) -> RunState:
+    """``run``, with every field of the type that it is declared with.
+
+    Raises:
+        TypeError: One is not.
+    """
+    if run.state not in get_args(State):
+        raise TypeError(f"state {run.state!r}")
+    for kinds, names in _FIELDS.items():
+        for name in names:
+            value = getattr(run, name)
+            if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+                raise TypeError(f"{name} {value!r}")
+    return run
 
 
 def _why_gone(run: RunState) -> str | None:

@@ -58,7 +58,7 @@ def test_a_clock_without_its_column_is_refused():
 @pytest.mark.parametrize(
     ("contents", "reason"),
     [
-        ("", "No columns"),
+        ("", "no rows"),
         ("step,n\n0,64\n", "column f_mem: got only step, n"),
         ("step,f_mem\n0,0\n", "column n"),
         ("step,f_mem,n\n", "no rows"),
@@ -66,14 +66,53 @@ def test_a_clock_without_its_column_is_refused():
         ("step,f_mem,n\n10,0,64\n0,0,64\n", "out of order"),
         ("step,f_mem,n\n10,0,64\n10,0,64\n", "repeated"),
         ("step,f_mem,n\n0,0,64\n10,0,128\n", "one value: one run"),
-        ('step,f_mem,n\n0,0\n"1,2,3,4,5\n', "EOF inside string"),
+        ('step,f_mem,n\n0,0,64\n"1,2,3,4,5\n', "unexpected end of data"),
+        ("step,f_mem,n\n0,0\n10,0,64\n", "line 2: got 2 fields, expected 3"),
+        (b"step,f_mem,n\n0,0,\xff\n", "a table in UTF-8"),
+        ("f_mem,n\n0,64\n", "column step"),
     ],
 )
 def test_a_table_that_is_no_run_is_refused_in_one_line(tmp_path, contents, reason):
-    (tmp_path / "evaluations.csv").write_text(contents)
+    contents = contents if isinstance(contents, bytes) else contents.encode()
+    (tmp_path / "evaluations.csv").write_bytes(contents)
     with pytest.raises(DataError, match=reason) as refusal:
         read_runs([tmp_path])
     assert "\n" not in str(refusal.value)
+
+
+def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path):
+    (tmp_path / "evaluations.csv").write_bytes(b"\xef\xbb\xbfstep,f_mem,n,note\r\n0,0,64,\r\n10,0.5,64,=1+1\r\n")
+    (found,) = read_runs([tmp_path])
+    assert found.column("step").tolist() == [0, 10]
+    assert found.column("f_mem").tolist() == [0, 0.5]
+
+
+def test_runs_behind_a_link_are_found_once(tmp_path):
+    for study in ("real", "other"):
+        (tmp_path / study / "run").mkdir(parents=True)
+        (tmp_path / study / "run" / "evaluations.csv").write_text("step,f_mem,n\n0,0,64\n")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "linked").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "run" / "loop").symlink_to(tmp_path / "runs")
+    assert [each.name for each in read_runs([tmp_path / "runs"])] == ["real/run"]
+    assert len(read_runs([tmp_path])) == 2
+
+
+def test_names_of_others_reach_no_terminal_table_or_page_as_commands(tmp_path):
+    from diffmem.analysis.comparison import Rules, compare
+    from diffmem.analysis.report import console_text, write_csv, write_markdown
+
+    rows = "\n".join(f"{step},{step / 99},{9 - step / 50},64,{{name}}" for step in (0, 10, 50, 99))
+    for place, name in enumerate(("=HYPERLINK(1)", "![x](http://y)", "\x1b[2J")):
+        folder = tmp_path / f"runs/a{place}"
+        folder.mkdir(parents=True)
+        (folder / "evaluations.csv").write_text(f"step,f_mem,frechet_pixels,n,optimizer\n{rows.format(name=name)}\n")
+    comparison = compare(read_runs([tmp_path / "runs"]), Rules())
+    write_csv(comparison, tmp_path / "c.csv")
+    write_markdown(comparison, tmp_path / "c.md")
+    assert "\x1b" not in console_text(comparison)
+    assert "\n'=HYPERLINK(1)," in (tmp_path / "c.csv").read_text()
+    assert "](http" not in (tmp_path / "c.md").read_text()
 
 
 def test_missing_and_empty_folders_are_refused(tmp_path):

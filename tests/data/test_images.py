@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from small_run import ROOT
 
 from diffmem.data import Digits
 from diffmem.data.images import ImageData
+from diffmem.data.shift import mean_distance
 from diffmem.errors import ConfigError, DataError
 
 
@@ -99,6 +101,73 @@ def test_bytes_are_scaled_to_the_unit_interval():
     data.setup()
     expected = torch.arange(16).view(4, 1, 2, 2) * 3 / 255
     assert torch.allclose(data.to_unit(data.train_images), expected, atol=1e-6)
+
+
+def of(array, **arguments):
+    class Own(ImageData):
+        def load_images(self):
+            return array
+
+    return Own(n=8, num_test=8, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda x: x.astype(np.int64), "int64 of shape"),
+        (lambda x: x.astype(bool), "bool of shape"),
+        (lambda x: x[:, 0], r"shape \(40, 4, 4\)"),
+        (lambda x: x * 255, "values from 0"),
+        (lambda x: x * 2 - 1, "values from -0.9"),
+        (lambda x: np.where(x == x[-1, 0, 0, 0], np.nan, x), "values from nan"),
+        (lambda x: np.where(x == x[0, 0, 0, 0], np.inf, x), "to inf"),
+    ],
+)
+def test_own_images_that_are_none_are_refused_at_setup(change, what):
+    array = np.random.default_rng(0).random((40, 1, 4, 4), np.float32)
+    with pytest.raises(DataError, match=f"data: got .*{what}.*load_images of Own"):
+        of(change(array), permutation_seed=None).setup()
+    of(array).setup()
+
+
+def classes():
+    """Two classes of 100 noisy images, one after the other, as a folder of class folders comes."""
+    generator = np.random.default_rng(1)
+    kinds = generator.random((2, 1, 1, 4, 4)).repeat(100, 0).reshape(200, 1, 4, 4)
+    return np.clip(kinds + 0.3 * generator.standard_normal(kinds.shape), 0, 1).astype(np.float32)
+
+
+def test_a_training_set_of_another_kind_than_the_held_out_set_is_said():
+    with pytest.warns(UserWarning, match=r"no random part .* times as far .*permutation_seed=0"):
+        of(classes(), permutation_seed=None).setup()
+
+
+@pytest.mark.filterwarnings("error")
+def test_random_subsets_are_never_taken_for_another_kind():
+    for seed in range(30):
+        of(classes(), permutation_seed=seed).setup()
+        Digits(n=2 + seed, permutation_seed=seed).setup()
+
+
+def test_own_images_have_a_config_that_mixes_them():
+    import yaml
+
+    own, celeba = (yaml.safe_load((ROOT / f"configs/{name}/unet.yaml").read_text()) for name in ("images", "celeba"))
+    assert own["data"]["init_args"]["permutation_seed"] is not None
+    assert own["study"] != celeba["study"]
+    assert "optimizer" in own, "one config is enough"
+
+
+def test_the_distance_of_means_is_one_for_random_subsets_and_is_not_fooled_by_few_directions():
+    generator = torch.Generator().manual_seed(0)
+    for scales in (torch.ones(50), torch.tensor([10.0, *[0.1] * 49])):
+        found = [
+            mean_distance(*(torch.randn(num, 50, generator=generator) * scales for num in (30, 200)))
+            for _ in range(200)
+        ]
+        assert np.mean([distance for distance, _ in found]) == pytest.approx(1, abs=0.25)
+        assert all(distance < limit for distance, limit in found)
+    assert mean_distance(torch.ones(4, 3), torch.ones(5, 3)) == (1.0, float("inf"))
 
 
 def test_the_images_that_evaluations_read_stay_where_they_are_when_training_moves():

@@ -70,6 +70,41 @@ def assert_follows_the_recipe(array, jpegs, size, rgb=False):
         assert (torch.from_numpy(image.copy()).float() - expected).abs().max() <= 0.5 + 1e-3
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+def test_a_picture_stands_as_its_camera_held_it(kind, orientation):
+    upright = picture(3, 40, 24)
+    turned = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
+              6: "ROTATE_90", 7: "TRANSVERSE", 8: "ROTATE_270"}  # fmt: skip
+    stored = upright.transpose(Image.Transpose[turned[orientation]]) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"quality": 95} if kind == "jpeg" else {}
+    found = decode(encoded(stored, kind, exif=exif, **options)).astype(float)
+    assert found.shape == (40, 24, 3)
+    assert abs(found - np.asarray(upright)).mean() < (20 if kind == "jpeg" else 1e-9)
+
+
+def test_what_is_transparent_shows_white_and_not_its_hidden_colour():
+    pixels = np.zeros((2, 3, 4), np.uint8)
+    pixels[..., :3] = 200, 10, 10
+    pixels[0, :, 3] = 255, 0, 128
+    found = decode(encoded(Image.fromarray(pixels), "png"))
+    assert found[0].tolist() == [[200, 10, 10], [255, 255, 255], [227, 132, 132]]
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([0, 0, 0, 9, 9, 9])
+    palette.putpixel((1, 0), 1)
+    assert decode(encoded(palette, "png", transparency=0)).tolist() == [[[255] * 3, [9] * 3]]
+
+
+def test_grey_of_16_bits_is_scaled_and_what_has_no_range_is_refused():
+    grey = np.array([[0, 257, 32896, 65535]], np.uint16)
+    assert decode(encoded(Image.fromarray(grey), "png"))[0, :, 0].tolist() == [0, 1, 128, 255]
+    assert decode(encoded(Image.fromarray(grey), "tiff"))[0, :, 0].tolist() == [0, 1, 128, 255]
+    with pytest.raises(ValueError, match="no range"):
+        decode(encoded(Image.fromarray(grey.astype(np.float32)), "tiff"))
+
+
 @pytest.mark.parametrize("rgb", [False, True])
 @pytest.mark.parametrize("size", [32, 64])
 def test_pixels_are_torchvisions_rounded(tmp_path, folder, jpegs, size, rgb):

@@ -33,6 +33,7 @@ subsets = st.fixed_dictionaries(
 
 
 @settings(max_examples=60, deadline=None)
+@pytest.mark.filterwarnings("ignore:the training subset")
 @given(subsets)
 def test_training_test_and_reference_sets_are_disjoint_or_refused(arguments):
     data = Numbered(**arguments)

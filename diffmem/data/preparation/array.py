@@ -89,7 +89,7 @@ def prepare(
             "shape": shape,
             "dtype": "uint8",
             "recipe": [
-                "RGB pixels as Pillow decodes them",
+                "RGB pixels as Pillow decodes them, upright by EXIF, transparency on white, 16 bits scaled to 8",
                 "ToTensor",
                 f"Resize({size}, antialias=True)",
                 f"CenterCrop({size})",

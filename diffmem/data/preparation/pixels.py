@@ -9,7 +9,7 @@ import io
 import numpy as np
 import scipy.sparse
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torchvision.io import decode_jpeg
 from torchvision.transforms import functional
 
@@ -17,25 +17,40 @@ _LUMA = (0.2989, 0.587, 0.114)  # torchvision's Grayscale
 
 
 def decode(data: bytes) -> np.ndarray:
-    """RGB pixels (H, W, 3) uint8 of an encoded picture, as Pillow gives them.
+    """RGB pixels (H, W, 3) uint8 of an encoded picture, as a person sees it.
+
+    It stands as its EXIF orientation says, what is transparent lies on white, and grey of 16 bits is scaled to 8.
 
     torchvision's decoder gives the same pixels of a colour JPEG in half the time; Pillow reads all the rest and has
     the last word on what is not a picture.
 
     Raises:
-        ValueError: Not an image file.
+        ValueError: Not an image file, or one whose pixels have no range: floats, or whole numbers of 32 bits.
         OSError: A truncated one.
     """
     if data.startswith(b"\xff\xd8\xff"):
         with contextlib.suppress(RuntimeError):
-            image = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+            image = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), apply_exif_orientation=True)
             if len(image) == 3:
                 return image.permute(1, 2, 0).numpy()
     try:
         with Image.open(io.BytesIO(data)) as picture:
-            return np.asarray(picture.convert("RGB"))
+            return np.asarray(_eight_bits(ImageOps.exif_transpose(picture)).convert("RGB"))
     except UnidentifiedImageError as error:  # its own words are the address of a buffer
         raise ValueError("not an image file") from error
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """``picture`` without transparency and with 8 bits a channel, in any mode that converts to RGB as it looks."""
+    if picture.mode.startswith(("I", "F")):
+        values = np.asarray(picture)
+        if picture.mode == "F" or values.min() < 0 or values.max() > 0xFFFF:
+            raise ValueError(f"pixels of mode {picture.mode}, which have no range of 8 or 16 bits")
+        return Image.fromarray(np.rint(values / 257).astype(np.uint8))
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture
 
 
 def shrink(pixels: np.ndarray, size: int, rgb: bool) -> np.ndarray:
