@@ -1,6 +1,7 @@
 """Errors a user can fix: one line that says what, got, expected, and where to change it."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -36,26 +37,71 @@ class ConfigError(UserError):
     exit_code = EXIT_CONFIG
 
 
-def require_at_least(least: int, group: str, **values: int | None) -> None:
-    """Refuse a value of the config key ``group.name`` that is below ``least``; None is not a value.
+class ParameterError(ConfigError):
+    """An argument of a function or class that knows no config: it is named as in the signature.
+
+    Args:
+        name: The argument.
+        got: The value found.
+        expected: What would have been right.
+        remedy: How to change it; None to say that it is to be changed.
+    """
+
+    def __init__(self, name: str, *, got: object, expected: str, remedy: str | None = None) -> None:
+        self._own_remedy = remedy
+        super().__init__(name, got=got, expected=expected, remedy=remedy or f"change {name}")
+
+    def under(self, group: str, **keys: str) -> ConfigError:
+        """The same about the config key ``group.name``, or ``group.`` and what ``keys`` has for the name."""
+        key = f"{group}.{keys.get(self.what, self.what)}"
+        return ConfigError(key, got=self.got, expected=self.expected, remedy=self._own_remedy or f"set --{key}")
+
+
+@contextlib.contextmanager
+def parameters_of(group: str, **keys: str) -> Iterator[None]:
+    """Errors about arguments that were given from a config group name its keys; see :meth:`ParameterError.under`.
 
     Raises:
-        ConfigError: The first such key.
+        ConfigError: In place of a ParameterError.
+    """
+    try:
+        yield
+    except ParameterError as error:
+        raise error.under(group, **keys) from error
+
+
+def require_at_least(least: int, group: str | None = None, **values: int | None) -> None:
+    """Refuse a value below ``least``; None is not a value.
+
+    Args:
+        least: The smallest value allowed.
+        group: Config group whose keys these are; None for arguments of a function.
+        **values: The values by name.
+
+    Raises:
+        ConfigError: The first value that is too small.
     """
     for name, value in values.items():
         if value is not None and value < least:
-            key = f"{group}.{name}"
-            raise ConfigError(key, got=value, expected=f"at least {least}", remedy=f"set --{key}")
+            error = ParameterError(name, got=value, expected=f"at least {least}")
+            raise error.under(group) if group else error
 
 
-def require_one_of(choices: Iterable[object], key: str, value: object) -> None:
-    """Refuse a value of the config key ``key`` that is not among ``choices``.
+def require_one_of(choices: Iterable[object], name: str, value: object) -> None:
+    """Refuse a value that is not among ``choices``.
+
+    Args:
+        choices: The values allowed.
+        name: The config key, with its group, or the argument of a function.
+        value: The value.
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: It is not among them.
     """
     if value not in (known := list(choices)):
-        raise ConfigError(key, got=repr(value), expected=f"one of {', '.join(map(str, known))}", remedy=f"set --{key}")
+        group, _, leaf = name.rpartition(".")
+        error = ParameterError(leaf, got=repr(value), expected=f"one of {', '.join(map(str, known))}")
+        raise error.under(group) if group else error
 
 
 class DataError(UserError):

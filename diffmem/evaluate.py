@@ -31,7 +31,7 @@ from diffmem.files import is_whole, locked, put_row, read_table, write_atomic
 #: Keys and groups of keys that change what is measured and leave model and training as they were.
 MEASUREMENTS = (
     "memorization", "frechet", "fid", "losses", "scores", "likelihood",
-    "evaluation.num_samples", "evaluation.sampling_steps", "evaluation.batch_size",
+    "evaluation.num_samples", "evaluation.sampler", "evaluation.sampling_steps", "evaluation.batch_size",
     "data.path", "data.num_test", "data.num_references", "data.reference_size",
     "trainer.accelerator",
 )  # fmt: skip

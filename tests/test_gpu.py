@@ -13,6 +13,7 @@ from same_run import assert_same_run
 from small_run import ROOT, SMALL, only_run, run_fit
 
 from diffmem import fit, rng
+from diffmem.diffusion.sampling import DDIMSampler
 from diffmem.files import read_table
 from diffmem.metrics.memorization import nearest_neighbors
 from diffmem.models import DDPM
@@ -85,7 +86,7 @@ def test_nearest_neighbors_are_those_of_the_cpu():
 
 def sample(model: DDPM) -> torch.Tensor:
     with torch.no_grad():
-        samples = model.eval().sample(rng.normal(0, "noise", 0, (16, 1, 16, 16)).cuda(), 3)
+        samples = model.eval().sample(rng.normal(0, "noise", 0, (16, 1, 16, 16)).cuda(), DDIMSampler(3))
     model.train()
     return samples
 

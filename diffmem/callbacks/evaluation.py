@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -13,8 +14,8 @@ from diffmem import ranks, rng
 from diffmem.callbacks.observer import EvaluationObserver, Images, Row, Snapshot
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.data.subset import SubsetData
-from diffmem.diffusion.sampling import check_sampling_steps
-from diffmem.errors import ConfigError, DivergenceError, require_at_least
+from diffmem.diffusion.sampling import check_sampling_steps, make_sampler
+from diffmem.errors import ConfigError, DivergenceError, parameters_of, require_at_least
 from diffmem.files import put_row, read_table
 from diffmem.steps import scheduled_steps
 
@@ -29,9 +30,11 @@ class Evaluation(UpdateCallback):
     Args:
         steps: Which steps; see :func:`diffmem.steps.scheduled_steps`. 0 and the last step always belong to them.
         num_samples: Number of samples, over all ranks.
-        sampling_steps: Number of DDIM steps.
+        sampling_steps: Number of steps of the sampler.
         batch_size: Samples per network call.
         seed: Seed of the starting noise; sample i starts from noise i, at every step and whatever the batch or rank.
+        sampler: ``"ddim"``, ``"ddim:ETA"`` with η in [0, 1], or ``"ddpm"``; see :mod:`diffmem.diffusion.sampling`. The
+            noise of each step of sample i is its own as well.
         budget: Largest share of the wall time that evaluations may take, in (0, 1). Scheduled steps that would exceed
             it are skipped, except step 0 and the last: which rows exist then depends on the machine, what they say
             does not. None measures at every scheduled step.
@@ -52,9 +55,12 @@ class Evaluation(UpdateCallback):
         sampling_steps: int = 200,
         batch_size: int = 256,
         seed: int = 0,
+        sampler: str = "ddim",
         budget: float | None = None,
     ) -> None:
-        require_at_least(1, "evaluation", num_samples=num_samples, sampling_steps=sampling_steps, batch_size=batch_size)
+        require_at_least(1, "evaluation", num_samples=num_samples, batch_size=batch_size)
+        with parameters_of("evaluation", num_steps="sampling_steps"):
+            self.sampler = make_sampler(sampler, sampling_steps)
         if budget is not None and not 0 < budget < 1:
             raise ConfigError(
                 "evaluation.budget",
@@ -63,8 +69,8 @@ class Evaluation(UpdateCallback):
                 remedy="set --evaluation.budget, e.g. 0.3",
             )
         scheduled_steps(steps, max_steps=1)
-        self.steps, self.num_samples, self.sampling_steps = steps, num_samples, sampling_steps
-        self.batch_size, self.seed, self.budget = batch_size, seed, budget
+        self.steps, self.num_samples, self.batch_size = steps, num_samples, batch_size
+        self.seed, self.budget = seed, budget
         self.identity: Row = {}
         self.seconds = 0.0
         self._start = self._latest = 0.0
@@ -122,7 +128,8 @@ class Evaluation(UpdateCallback):
         """
         num_samples = self._num_samples_of(model)
         if num_samples:
-            check_sampling_steps(self.sampling_steps, model.schedule)
+            with parameters_of("evaluation", num_steps="sampling_steps"):
+                check_sampling_steps(self.sampler.num_steps, model.schedule)
         for observer in _observers(trainer):
             observer.check(data, num_samples, model)
 
@@ -172,9 +179,13 @@ class Evaluation(UpdateCallback):
         for start in range(0, max(largest_share, len(rows)), self.batch_size):
             announce()
             if batch := rows[start : start + self.batch_size]:
-                noise = rng.normal_rows(self.seed, "sample", batch, tuple(shape))
-                found.append(pl_module.sample(noise.to(pl_module.device), self.sampling_steps).float())
+                noise = partial(self._noise, batch, tuple(shape), pl_module.device)
+                found.append(pl_module.sample(noise(), self.sampler, noise).float())
         return torch.cat(found)
+
+    def _noise(self, rows: range, shape: tuple[int, ...], device: torch.device, index: int | None = None) -> Tensor:
+        """What samples number ``rows`` start from, or what a stochastic step that leaves ``index`` adds to them."""
+        return rng.normal_rows(self.seed, "sample" if index is None else f"sample/{index}", rows, shape).to(device)
 
     @staticmethod
     def _finite(step: int, samples: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from diffmem import ranks, rng
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
-from diffmem.errors import ConfigError, require_at_least
+from diffmem.errors import ConfigError, parameters_of, require_at_least
 
 
 class Losses(EvaluationObserver):
@@ -43,7 +43,8 @@ class Losses(EvaluationObserver):
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
         last = model.schedule.num_steps - 1
-        index = torch.tensor([*(model.schedule.index_of(t, "losses.t") for t in self.times), last])
+        with parameters_of("losses"):
+            index = torch.tensor([*(model.schedule.index_of(t) for t in self.times), last])
         images = data.unit_images(range(1)).repeat_interleave(len(index), dim=0)
         try:
             # a compiled network would be compiled for these two images on the CPU

@@ -10,7 +10,7 @@ from diffmem import ranks, rng
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.diffusion.scores import GaussianMixture, empirical_law
-from diffmem.errors import ConfigError, require_at_least
+from diffmem.errors import ConfigError, parameters_of, require_at_least
 
 
 class ScoreDistance(EvaluationObserver):
@@ -50,8 +50,9 @@ class ScoreDistance(EvaluationObserver):
         self._targets: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
-        for t in self.t:
-            model.schedule.index_of(t, "scores.t")
+        with parameters_of("scores"):
+            for t in self.t:
+                model.schedule.index_of(t)
         if self.t and data.law is None and not self.empirical:
             raise ConfigError(
                 "scores.t",

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from diffmem import callbacks, rng
 from diffmem.config.explain import explain, user_error_behind
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, ParameterError
 from diffmem.jobs import launch
 from diffmem.runs.identity import RunIdentity
 from diffmem.shipped import with_shipped_configs
@@ -45,6 +45,7 @@ GROUPS: dict[str, type[pl.Callback]] = {
 _LINKS = {
     "seed": ("model.init_args.seed", "data.init_args.seed", "evaluation.seed", "losses.seed", "scores.seed"),
     "memorization.threshold": ("pictures.threshold",),
+    "model.init_args.num_steps": ("model.init_args.network.init_args.num_steps",),
 }
 
 _TRAINER_DEFAULTS: dict[str, Any] = {
@@ -125,6 +126,7 @@ class CLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         self._arguments = with_shipped_configs(sys.argv[1:] if args is None else args)
+        _refuse_linked_keys(self._arguments)
         try:
             super().parse_arguments(parser, self._arguments)
         except (ArgumentError, ValueError) as error:
@@ -141,7 +143,13 @@ class CLI(LightningCLI):
             cause = error
         else:
             return
-        raise user_error_behind(cause) or explain(cause, self._arguments, ())
+        error = user_error_behind(cause)
+        # of the classes that a config names, the network alone knows of no config
+        raise (
+            error.under("model.network")
+            if isinstance(error, ParameterError)
+            else error or explain(cause, self._arguments, ())
+        )
 
     @staticmethod
     def configure_optimizers(
@@ -216,6 +224,16 @@ class CLI(LightningCLI):
                 expected="a torch optimizer with a learning rate",
                 remedy="add --config configs/optimizer/adam.yaml or set --optimizer=Adam --optimizer.lr=0.001",
             )
+
+
+def _refuse_linked_keys(args: list[str]) -> None:
+    """The parser would overwrite such a key without a word."""
+    given = {arg.partition("=")[0].lstrip("-").replace(".init_args", "") for arg in args if arg.startswith("--")}
+    for source, targets in _LINKS.items():
+        for target in (each.replace(".init_args", "") for each in targets):
+            if target in given:
+                key = source.replace(".init_args", "")
+                raise ConfigError(target, got="a value", expected=f"none, for it follows {key}", remedy=f"set --{key}")
 
 
 def _quiet() -> None:

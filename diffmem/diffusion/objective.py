@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from diffmem.diffusion.schedule import Schedule
-from diffmem.errors import ConfigError, require_one_of
+from diffmem.errors import ParameterError, require_one_of
 
 #: ``predict_noise(x_t, index)``: x_t (B, \*), index (B,) int64 → the predicted ξ (B, \*).
 NoisePredictor = Callable[[Tensor, Tensor], Tensor]
@@ -34,7 +34,7 @@ class Objective:
             for the velocity. γ = 5 there. None weights the squared errors of the output alike.
 
     Raises:
-        ConfigError: An unknown prediction, or γ not above 0.
+        ParameterError: An unknown prediction, or γ not above 0.
     """
 
     def __init__(
@@ -42,12 +42,7 @@ class Objective:
     ) -> None:
         require_one_of(get_args(Prediction), "prediction", prediction)
         if min_snr_gamma is not None and not min_snr_gamma > 0:
-            raise ConfigError(
-                "min_snr_gamma",
-                got=min_snr_gamma,
-                expected="above 0, or null for no weights",
-                remedy="set min_snr_gamma, e.g. 5",
-            )
+            raise ParameterError("min_snr_gamma", got=min_snr_gamma, expected="above 0, or null for no weights")
         self.schedule, self.prediction, self.min_snr_gamma = schedule, prediction, min_snr_gamma
 
     def noise(self, output: Tensor, x_t: Tensor, index: Tensor) -> Tensor:

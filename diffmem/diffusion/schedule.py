@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from diffmem.errors import ConfigError, require_at_least
+from diffmem.errors import ParameterError, require_at_least
 
 
 class Schedule:
@@ -25,19 +25,15 @@ class Schedule:
         self.time = -0.5 * torch.log(alpha_bar)
         self._on_device = alpha_bar  # where the network is: copied once, for a copy would make every step wait
 
-    def index_of(self, t: float, key: str = "t") -> int:
-        """Index whose time is nearest to ``t``.
-
-        Args:
-            t: Diffusion time.
-            key: Name of the config key, for the error.
+    def index_of(self, t: float) -> int:
+        """Index whose time is nearest to the diffusion time ``t``.
 
         Raises:
-            ConfigError: ``t`` is not a positive time up to that of the last index.
+            ParameterError: ``t`` is not a positive time up to that of the last index.
         """
         last = self.time[-1].item()
         if not 0 < t <= last:
-            raise ConfigError(key, got=t, expected=f"a diffusion time 0 < t <= {last:.4g}", remedy=f"set --{key}")
+            raise ParameterError("t", got=t, expected=f"a diffusion time 0 < t <= {last:.4g}")
         return int(torch.argmin((self.time - t).abs()))
 
     def signal_and_noise(self, index: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,18 +57,13 @@ class LinearSchedule(Schedule):
         alpha_bar: (num_steps,) float64, ∏(1−β).
 
     Raises:
-        ConfigError: Fewer than 2 steps, or not 0 < beta_start ≤ beta_end < 1.
+        ParameterError: Fewer than 2 steps, or not 0 < beta_start ≤ beta_end < 1.
     """
 
     def __init__(self, num_steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 2e-2) -> None:
-        require_at_least(2, "model", num_steps=num_steps)
+        require_at_least(2, num_steps=num_steps)
         if not 0 < beta_start <= beta_end < 1:
-            raise ConfigError(
-                "model.beta_start, model.beta_end",
-                got=(beta_start, beta_end),
-                expected="0 < beta_start <= beta_end < 1",
-                remedy="set --model.beta_start and --model.beta_end",
-            )
+            raise ParameterError("beta_start", got=(beta_start, beta_end), expected="0 < beta_start <= beta_end < 1")
         self.beta = torch.linspace(beta_start, beta_end, num_steps, dtype=torch.float64)
         super().__init__(torch.cumprod(1 - self.beta, dim=0))
 
@@ -84,26 +75,22 @@ class SingleTime(Schedule):
         t: Diffusion time, above 0.
 
     Raises:
-        ConfigError: ``t`` is not in (0, 20]; at 20 nothing of the image is left.
+        ParameterError: ``t`` is not in (0, 20]; at 20 nothing of the image is left.
     """
 
     def __init__(self, t: float) -> None:
         if not 0 < t <= 20:
-            raise ConfigError("model.t", got=t, expected="a diffusion time in (0, 20]", remedy="set --model.t")
+            raise ParameterError("t", got=t, expected="a diffusion time in (0, 20]")
         super().__init__(torch.tensor([math.exp(-2 * t)], dtype=torch.float64))
         self.t = t
 
-    def index_of(self, t: float, key: str = "t") -> int:
+    def index_of(self, t: float) -> int:
         """0 for the time itself.
 
-        Args:
-            t: Diffusion time.
-            key: Name of the config key, for the error.
-
         Raises:
-            ConfigError: ``t`` is another time.
+            ParameterError: ``t`` is another time.
         """
         if not math.isclose(t, self.t, rel_tol=1e-9):
             expected = f"{self.t:g}, the diffusion time the model is trained at"
-            raise ConfigError(key, got=t, expected=expected, remedy=f"set --{key}={self.t:g}")
+            raise ParameterError("t", got=t, expected=expected)
         return 0

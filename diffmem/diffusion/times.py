@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from diffmem.diffusion.schedule import Schedule
-from diffmem.errors import ConfigError, require_one_of
+from diffmem.errors import ParameterError, require_one_of
 
 Law = Literal["uniform", "logit_normal"]
 
@@ -31,7 +31,7 @@ class TrainingTimes:
         last: Largest index.
 
     Raises:
-        ConfigError: An unknown law, or times that are not ascending times of the schedule.
+        ParameterError: An unknown law, or times that are not ascending times of the schedule.
     """
 
     def __init__(
@@ -41,15 +41,10 @@ class TrainingTimes:
         self.time_law = time_law
         self.first, self.last = 1, schedule.num_steps - 1
         if time_range is not None:
-            low, high = (schedule.index_of(t, "time_range") for t in time_range)
+            low, high = (schedule.index_of(t) for t in time_range)
             self.first, self.last = max(low, 1), high
         if self.first > self.last:
-            raise ConfigError(
-                "time_range",
-                got=list(time_range or ()),
-                expected="two ascending diffusion times",
-                remedy="set time_range, e.g. [0.01, 5]",
-            )
+            raise ParameterError("time_range", got=list(time_range or ()), expected="two ascending diffusion times")
 
     def draw(self, size: int, generator: torch.Generator) -> Tensor:
         """Indices (size,) int64 on the CPU."""

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from diffmem import ranks, rng
 from diffmem.data.subset import Batch
 from diffmem.diffusion.objective import Objective, Prediction, noise_prediction_loss, score_of
-from diffmem.diffusion.sampling import ddim
+from diffmem.diffusion.sampling import Sampler, StepNoise
 from diffmem.diffusion.schedule import LinearSchedule
 from diffmem.diffusion.times import Law, TrainingTimes
+from diffmem.errors import ParameterError, parameters_of
 from diffmem.transfer import send
 
 #: Modes of ``torch.compile``.
@@ -59,9 +60,10 @@ class DDPM(pl.LightningModule):
             config.fallback_random = True  # the same dropout masks as without compiling
             config.force_layout_optimization = True  # else given up for networks with wide skips, like this one
             network.compile(mode=compile, dynamic=False)
-        self.schedule = LinearSchedule(num_steps, beta_start, beta_end)
-        self.objective = Objective(self.schedule, prediction, min_snr_gamma)
-        self.times = TrainingTimes(self.schedule, time_law, time_range)
+        with parameters_of("model", t="time_range"):
+            self.schedule = LinearSchedule(num_steps, beta_start, beta_end)
+            self.objective = Objective(self.schedule, prediction, min_snr_gamma)
+            self.times = TrainingTimes(self.schedule, time_law, time_range)
         self.seed = seed
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
@@ -89,6 +91,19 @@ class DDPM(pl.LightningModule):
         """∇log P_t as learned, at ``x_t`` (B, \\*) and diffusion steps ``index`` (B,)."""
         return score_of(self, x_t, index, self.schedule)
 
-    def sample(self, noise: Tensor, num_steps: int) -> Tensor:
-        """Samples (B, \\*) by DDIM from ``noise``, standard normal of the same shape."""
-        return ddim(self, noise, self.schedule, num_steps)
+    def sample(self, noise: Tensor, sampler: Sampler, step_noise: StepNoise | None = None) -> Tensor:
+        """Samples (B, \\*) from ``noise``, standard normal of the same shape.
+
+        Args:
+            noise: Where the samples start.
+            sampler: E.g. :class:`diffmem.diffusion.sampling.DDIMSampler`.
+            step_noise: Standard normal (B, \\*) for each step; only stochastic samplers ask for it.
+
+        Raises:
+            ParameterError: ``step_noise`` is asked for and missing, or the sampler has more steps than the model.
+        """
+        return sampler(self, noise, self.schedule, step_noise or _missing)
+
+
+def _missing(index: int) -> Tensor:
+    raise ParameterError("step_noise", got=None, expected="the noise of each step, for this sampler is stochastic")

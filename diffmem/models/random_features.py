@@ -8,7 +8,7 @@ from diffmem import ranks, rng
 from diffmem.data.subset import Batch
 from diffmem.diffusion.objective import noise_prediction_loss, score_of
 from diffmem.diffusion.schedule import SingleTime
-from diffmem.errors import require_at_least
+from diffmem.errors import parameters_of, require_at_least
 from diffmem.networks.random_features import RandomFeatureNetwork
 from diffmem.transfer import send
 
@@ -46,10 +46,11 @@ class RandomFeatures(pl.LightningModule):
     ) -> None:
         super().__init__()
         require_at_least(1, "model", num_noisings=num_noisings)
-        self.schedule = SingleTime(t)
-        self.network = RandomFeatureNetwork(
-            dimension, num_features, activation, seed if feature_seed is None else feature_seed
-        )
+        with parameters_of("model", dim="dimension"):
+            self.schedule = SingleTime(t)
+            self.network = RandomFeatureNetwork(
+                dimension, num_features, activation, seed if feature_seed is None else feature_seed
+            )
         self.num_noisings, self.seed = num_noisings, seed
         self._noises: Tensor | None = None
 

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffmem.errors import ConfigError, require_at_least
+from diffmem.errors import ParameterError, require_at_least
 from diffmem.networks.unet import sinusoidal_table
 
 
@@ -33,7 +33,7 @@ class ResidualMLP(nn.Module):
         num_steps: Number of diffusion steps, the size of the sinusoidal table.
 
     Raises:
-        ConfigError: A size that cannot be used.
+        ParameterError: A size that cannot be used.
     """
 
     table: Tensor
@@ -41,10 +41,8 @@ class ResidualMLP(nn.Module):
     def __init__(self, dim: int = 8, width: int = 128, num_blocks: int = 3, num_steps: int = 1000) -> None:
         super().__init__()
         if width < 4 or width % 2:
-            raise ConfigError(
-                "model.network.width", got=width, expected="even, at least 4", remedy="set --model.network.width"
-            )
-        require_at_least(1, "model.network", dim=dim, num_blocks=num_blocks, num_steps=num_steps)
+            raise ParameterError("width", got=width, expected="even, at least 4")
+        require_at_least(1, dim=dim, num_blocks=num_blocks, num_steps=num_steps)
         self.register_buffer("table", sinusoidal_table(num_steps, width), persistent=False)
         self.stem = nn.Linear(dim, width)
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(num_blocks))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from diffmem.errors import ConfigError, DataError, require_at_least
+from diffmem.errors import DataError, ParameterError, require_at_least
 from diffmem.rng import stream
 
 Activation = Callable[[Tensor], Tensor]
@@ -26,14 +26,14 @@ def resolve_activation(activation: str | Activation, gamma: float = 1.0) -> Acti
     """Elementwise function named ``"tanh"``, ``"erf"`` or ``"relu"`` (:func:`centered_relu`), or the callable itself.
 
     Raises:
-        ConfigError: There is no activation of that name.
+        ParameterError: There is no activation of that name.
     """
     if callable(activation):
         return activation
     named = {"tanh": torch.tanh, "erf": torch.erf, "relu": centered_relu(gamma)}
     if activation not in named:
-        raise ConfigError("activation", got=repr(activation), expected=f"one of {', '.join(named)} or a callable",
-                          remedy="set the activation to one of these")  # fmt: skip
+        expected = f"one of {', '.join(named)} or a callable"
+        raise ParameterError("activation", got=repr(activation), expected=expected)
     return named[activation]
 
 
@@ -50,14 +50,14 @@ class RandomFeatureNetwork(nn.Module):
     ``A`` (d, p) is the one parameter and starts from 0; ``W`` is a buffer, so a checkpoint holds it.
 
     Raises:
-        ConfigError: A size is below 1, or the activation is unknown.
+        ParameterError: A size is below 1, or the activation is unknown.
     """
 
     W: Tensor
 
     def __init__(self, dim: int, num_features: int, activation: str | Activation = "tanh", seed: int = 0) -> None:
         super().__init__()
-        require_at_least(1, "model", dimension=dim, num_features=num_features)
+        require_at_least(1, dim=dim, num_features=num_features)
         self.activation = resolve_activation(activation)
         self.register_buffer("W", torch.randn(num_features, dim, generator=stream(seed, "random_features.W")))
         self.A = nn.Parameter(torch.zeros(dim, num_features))

@@ -9,7 +9,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from diffmem import ranks
-from diffmem.errors import ConfigError, require_at_least
+from diffmem.errors import ParameterError, require_at_least
 
 NUM_GROUPS = 8
 NUM_HEADS = 4
@@ -127,7 +127,7 @@ class UNet(nn.Module):
     The number of parameters is that of the paper's code, where the table counts: 4.055 M by default.
 
     Raises:
-        ConfigError: A width that is no multiple of 8, or lists of different lengths.
+        ParameterError: A width that is no multiple of 8, or lists of different lengths.
     """
 
     def __init__(
@@ -206,21 +206,18 @@ def _check(
     num_res_blocks: int,
     dropout: float,
 ) -> None:
-    where = "model.network"
     if base_channels < NUM_GROUPS or base_channels % NUM_GROUPS:
-        raise ConfigError(
-            f"{where}.base_channels",
+        raise ParameterError(
+            "base_channels",
             got=base_channels,
             expected=f"a positive multiple of {NUM_GROUPS}, the groups of GroupNorm",
-            remedy=f"set --{where}.base_channels=16, 32, …",
         )
     if not channel_multipliers or len(channel_multipliers) != len(attention) or min(channel_multipliers) < 1:
-        raise ConfigError(
-            f"{where}.channel_multipliers",
+        raise ParameterError(
+            "channel_multipliers",
             got=f"{list(channel_multipliers)} with attention {list(attention)}",
             expected="positive multipliers and one attention switch for each",
-            remedy=f"set --{where}.channel_multipliers and --{where}.attention together",
         )
-    require_at_least(1, where, num_res_blocks=num_res_blocks)
+    require_at_least(1, num_res_blocks=num_res_blocks)
     if not 0 <= dropout < 1:
-        raise ConfigError(f"{where}.dropout", got=dropout, expected="0 <= dropout < 1", remedy=f"set --{where}.dropout")
+        raise ParameterError("dropout", got=dropout, expected="0 <= dropout < 1")

@@ -36,9 +36,14 @@ def attempt(capsys, tmp_path, *overrides, config=SMALL):
         ("--evaluation.steps=often", r"evaluation\.steps: got 'often'"),
         ("--evaluation.num_samples=0", r"evaluation\.num_samples: got 0"),
         ("--evaluation.budget=1.5", r"evaluation.budget: got 1.5, expected a share"),
-        ("--evaluation.sampling_steps=2000", r"sampling_steps: got 2000, expected 1 to 1000"),
+        ("--evaluation.sampling_steps=2000", r"evaluation\.sampling_steps: got 2000, expected 1 to 1000"),
+        ("--evaluation.sampling_steps=0", r"evaluation\.sampling_steps: got 0, expected at least 1"),
+        ("--evaluation.sampler=ddim:2", r"evaluation\.sampler: got 'ddim:2', expected ddim, .* or ddpm"),
+        ("--model.beta_end=2", r"model\.beta_start: got \(0\.0001, 2\.0\), expected 0 < .*; set --model\.beta_start"),
+        ("--model.network.dropout=1", r"model\.network\.dropout: got 1\.0.*; set --model\.network\.dropout"),
         ("--losses.t=100", r"losses\.t: got 100\.0, expected a diffusion time .*set --losses\.t"),
-        ("--model.num_steps=2000", r"model\.num_steps: got 2000, more than the network knows"),
+        ("--model.network.num_steps=50", r"model\.network\.num_steps: .*; set --model\.num_steps"),
+        ("--pictures.threshold=0.2", r"pictures\.threshold: .*; set --memorization\.threshold"),
         ("--trainer.accelerator=mps", r"trainer\.accelerator: got mps, expected cpu, gpu or auto"),
         ("--evaluation.num_samples=1", r"evaluation\.num_samples: got 1, expected at least 2"),
         ("--optimizer.lr=-1", r"Invalid learning rate: -1"),
@@ -167,7 +172,7 @@ def test_a_trainer_without_an_end_is_refused():
 def test_samples_that_are_no_numbers_name_the_step(capsys, tmp_path, monkeypatch):
     from diffmem.models import DDPM
 
-    monkeypatch.setattr(DDPM, "sample", lambda self, noise, _: noise / 0)
+    monkeypatch.setattr(DDPM, "sample", lambda self, noise, *_: noise / 0)
     code, message = attempt(capsys, tmp_path)
     assert code == 1
     assert message.startswith("diffmem: step 0: got samples that are not finite"), message

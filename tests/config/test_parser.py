@@ -67,11 +67,21 @@ def test_the_widths_of_the_paper_are_those_of_their_files(parse, width):
 
 
 def test_overrides_reach_their_readers():
-    cli = CLI([*SMALL, "--seed=3", "--memorization.threshold=0.2", "--data.n=12", "--optimizer.lr=0.5"])
+    cli = CLI(
+        [
+            *SMALL,
+            "--seed=3",
+            "--memorization.threshold=0.2",
+            "--data.n=12",
+            "--optimizer.lr=0.5",
+            "--model.num_steps=50",
+        ]
+    )
     made = cli.config_init
     assert (made["memorization"].threshold, made["pictures"].threshold) == (0.2, 0.2)
     assert {cli.model.seed, cli.datamodule.seed, made["evaluation"].seed, made["losses"].seed} == {3}
     assert cli.datamodule.n == 12
+    assert (cli.model.schedule.num_steps, cli.model.network.time[0].num_embeddings) == (50, 50)
     assert cli.identity.columns["lr"] == 0.5
 
 

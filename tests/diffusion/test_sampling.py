@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
-from diffmem.diffusion.sampling import ddim, ddpm
+from diffmem.diffusion.sampling import DDIMSampler, DDPMSampler, ddim, ddpm, make_sampler
 from diffmem.diffusion.schedule import LinearSchedule
-from diffmem.errors import ConfigError
+from diffmem.errors import ParameterError
 
 MEAN, STD = 0.7, 0.3
 
@@ -51,16 +51,67 @@ def test_ddim_calls_the_network_once_a_step_from_the_last_index_to_the_first(ste
     assert torch.allclose(samples, torch.full((2, 1), schedule.alpha_bar[-1].item() ** -0.5))
 
 
-def test_ddpm_reaches_the_law_of_the_data():
-    schedule = LinearSchedule()
-    generator = torch.Generator().manual_seed(0)
-    x_init = torch.randn(20_000, 1, generator=generator)
-    samples = ddpm(exact_predictor(schedule), x_init, schedule, lambda _: torch.randn(20_000, 1, generator=generator))
+def gaussian_noise(seed, shape):
+    generator = torch.Generator().manual_seed(seed)
+    return lambda _=None: torch.randn(shape, generator=generator)
+
+
+@pytest.mark.parametrize("sampler", [DDPMSampler(1000), DDPMSampler(250), DDIMSampler(250, eta=1.0), DDIMSampler(250)])
+def test_samplers_reach_the_law_of_the_data(sampler):
+    schedule, noise = LinearSchedule(), gaussian_noise(0, (20_000, 1))
+    samples = sampler(exact_predictor(schedule), noise(), schedule, noise)
     assert samples.mean().item() == pytest.approx(MEAN, abs=0.01)
-    assert samples.std().item() == pytest.approx(STD, rel=0.03)
+    assert samples.std().item() == pytest.approx(STD, rel=0.03 if sampler.num_steps == 1000 else 0.08)
+
+
+def test_at_all_steps_ddpm_is_algorithm_2_of_ho():
+    schedule, noise = LinearSchedule(20), gaussian_noise(1, (3, 2))
+    predict, x = exact_predictor(schedule), noise()
+    steps = {index: noise() for index in range(1, 20)}
+    found = ddpm(predict, x, schedule, steps.__getitem__)
+    for t in reversed(range(20)):
+        beta, alpha_bar = schedule.beta[t], torch.prod(1 - schedule.beta[: t + 1])
+        x = (x - beta / (1 - alpha_bar).sqrt() * predict(x, torch.full((3,), t))) / (1 - beta).sqrt()
+        x = x + beta.sqrt() * steps[t] if t else x
+    torch.testing.assert_close(found, x.float(), rtol=1e-5, atol=1e-6)
+
+
+def test_at_eta_1_the_mean_of_a_ddim_step_is_that_of_the_posterior():
+    """q(x_s | x_t, x_0) of Ho et al. 2020, equations 6 and 7, at x_0 as predicted."""
+    schedule, zero = LinearSchedule(1000), torch.zeros(1, 1)
+    seen, x_t = [], torch.tensor([[0.8]])
+
+    def predict(x, index):
+        seen.append((x.item(), index.item()))
+        return torch.full_like(x, 0.3)
+
+    ddim(predict, x_t, schedule, 1000, eta=1.0, noise=lambda _: zero)
+    (_, t), (mean, s) = seen[:2]
+    now, following = schedule.alpha_bar[t].item(), schedule.alpha_bar[s].item()
+    beta = 1 - now / following
+    x_0 = (0.8 - (1 - now) ** 0.5 * 0.3) / now**0.5
+    expected = following**0.5 * beta / (1 - now) * x_0 + (1 - beta) ** 0.5 * (1 - following) / (1 - now) * 0.8
+    assert mean == pytest.approx(expected, rel=1e-5)
+
+
+def test_samplers_have_names_and_are_made_from_them():
+    assert make_sampler("ddim", 50) == DDIMSampler(50)
+    assert make_sampler("ddim:0.5", 50).name == "ddim0.5-50"
+    assert make_sampler("ddpm", 1000).name == "ddpm-1000"
+
+
+@pytest.mark.parametrize("sampler", ["ddim:2", "ddim:a", "ddpm:1", "euler"])
+def test_other_names_are_refused(sampler):
+    with pytest.raises(ParameterError, match="sampler: got"):
+        make_sampler(sampler, 10)
 
 
 @pytest.mark.parametrize("steps", [0, 1001])
-def test_impossible_step_counts_are_refused(steps):
-    with pytest.raises(ConfigError, match="sampling_steps"):
+def test_impossible_step_counts_are_refused_by_the_name_of_the_argument(steps):
+    with pytest.raises(ParameterError, match=r"^num_steps: got .*; change num_steps$"):
         ddim(lambda x, _: x, torch.zeros(1, 1), LinearSchedule(), steps)
+
+
+def test_noise_that_is_missing_is_named():
+    with pytest.raises(ParameterError, match=r"^noise: got None"):
+        ddim(lambda x, _: x, torch.zeros(1, 1), LinearSchedule(), 5, eta=0.5)

@@ -30,5 +30,5 @@ def test_an_image_is_read_as_the_vector_of_its_pixels():
 
 @pytest.mark.parametrize("arguments", [{"width": 7}, {"width": 2}, {"dim": 0}, {"num_blocks": 0}, {"num_steps": 0}])
 def test_impossible_sizes_are_refused(arguments):
-    with pytest.raises(ConfigError, match=f"model.network.{next(iter(arguments))}"):
+    with pytest.raises(ConfigError, match=f"^{next(iter(arguments))}: got"):
         ResidualMLP(**arguments)

@@ -90,7 +90,7 @@ class TimedEvaluation(pl.Callback):
         (callback,) = (each for each in trainer.callbacks if isinstance(each, Evaluation))  # type: ignore[attr-defined]
         few = callback.num_samples if self.num_samples is None else self.num_samples // 10
         callback.num_samples = self.num_samples or callback.num_samples
-        data, steps, device = trainer.datamodule, callback.sampling_steps, pl_module.device  # type: ignore[attr-defined]
+        data, steps, device = trainer.datamodule, callback.sampler.num_steps, pl_module.device  # type: ignore[attr-defined]
         network = self.size.plain().to(device).eval()
         works = {
             PLAIN: Work(lambda: _plain(network, data, few, steps, device), few),

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from diffmem import rng
 from diffmem.data.subset import Batch
+from diffmem.diffusion.sampling import DDIMSampler
 from diffmem.models.ddpm import DDPM, CompileMode
 from diffmem.networks import UNet
 
@@ -161,7 +162,7 @@ def _diffmem_samples(network: UNet, noise: Tensor, variant: Variant) -> Callable
 
     def sample() -> Tensor:
         with torch.no_grad(), variant.autocast(noise.device):
-            return model.sample(noise, _STEPS)
+            return model.sample(noise, DDIMSampler(_STEPS))
 
     return sample
 
