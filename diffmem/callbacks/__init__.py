@@ -1,4 +1,11 @@
-"""Lightning callbacks; each works in any Trainer whose module and data offer what it reads."""
+"""Lightning callbacks; each works in any Trainer whose module and data offer what it reads.
+
+A measurement of one's own is an :class:`EvaluationObserver` whose ``measure`` returns columns. A run takes it by class
+path, with no edit here: ``--trainer.callbacks=my.Metric --trainer.callbacks.level=0.5``. To give it a group of keys,
+as ``--memorization.threshold`` is one, import it below and name it in :data:`GROUPS`: nothing else registers it.
+"""
+
+import lightning.pytorch as pl
 
 from diffmem.callbacks.checkpoint import Checkpoint
 from diffmem.callbacks.early_stopping import EarlyStopping
@@ -8,7 +15,8 @@ from diffmem.callbacks.frechet import Frechet
 from diffmem.callbacks.likelihood import Likelihood
 from diffmem.callbacks.losses import Losses
 from diffmem.callbacks.memorization import Memorization
-from diffmem.callbacks.observer import EvaluationObserver, Snapshot
+from diffmem.callbacks.observer import EvaluationObserver as EvaluationObserver
+from diffmem.callbacks.observer import Snapshot as Snapshot
 from diffmem.callbacks.pictures import Pictures
 from diffmem.callbacks.progress import ProgressReport
 from diffmem.callbacks.provenance import Provenance
@@ -18,23 +26,22 @@ from diffmem.callbacks.stop_on_signal import StopOnSignal
 from diffmem.callbacks.training_loss import TrainingLoss
 from diffmem.callbacks.wandb import WandbMirror
 
-__all__ = [
-    "FID",
-    "Checkpoint",
-    "EarlyStopping",
-    "Evaluation",
-    "EvaluationObserver",
-    "Frechet",
-    "Likelihood",
-    "Losses",
-    "Memorization",
-    "Pictures",
-    "ProgressReport",
-    "Provenance",
-    "ScoreDistance",
-    "Snapshot",
-    "Status",
-    "StopOnSignal",
-    "TrainingLoss",
-    "WandbMirror",
-]
+#: Config groups, one callback each, in the order in which the callbacks see an event.
+GROUPS: dict[str, type[pl.Callback]] = {
+    "provenance": Provenance,
+    "wandb": WandbMirror,
+    "training_loss": TrainingLoss,
+    "memorization": Memorization,
+    "frechet": Frechet,
+    "fid": FID,
+    "losses": Losses,
+    "scores": ScoreDistance,
+    "likelihood": Likelihood,
+    "pictures": Pictures,
+    "progress": ProgressReport,
+    "early_stopping": EarlyStopping,
+    "signals": StopOnSignal,
+    "evaluation": Evaluation,
+    "checkpoint": Checkpoint,
+    "status": Status,
+}

@@ -15,32 +15,13 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.optim import Optimizer
 
-from diffmem import callbacks, rng
+from diffmem import rng
+from diffmem.callbacks import GROUPS
 from diffmem.config.explain import explain, user_error_behind
 from diffmem.errors import ConfigError, ParameterError
 from diffmem.jobs import launch
 from diffmem.runs.identity import RunIdentity
 from diffmem.shipped import with_shipped_configs
-
-#: Config groups, one callback each, in the order in which the callbacks see an event.
-GROUPS: dict[str, type[pl.Callback]] = {
-    "provenance": callbacks.Provenance,
-    "wandb": callbacks.WandbMirror,
-    "training_loss": callbacks.TrainingLoss,
-    "memorization": callbacks.Memorization,
-    "frechet": callbacks.Frechet,
-    "fid": callbacks.FID,
-    "losses": callbacks.Losses,
-    "scores": callbacks.ScoreDistance,
-    "likelihood": callbacks.Likelihood,
-    "pictures": callbacks.Pictures,
-    "progress": callbacks.ProgressReport,
-    "early_stopping": callbacks.EarlyStopping,
-    "signals": callbacks.StopOnSignal,
-    "evaluation": callbacks.Evaluation,
-    "checkpoint": callbacks.Checkpoint,
-    "status": callbacks.Status,
-}
 
 _LINKS = {
     "seed": ("model.init_args.seed", "data.init_args.seed", "evaluation.seed", "losses.seed", "scores.seed"),

@@ -1,8 +1,11 @@
 """L_train and L_test of a known predictor, at one time and at several."""
 
+import numpy as np
 import pytest
 import torch
+from hand_made import Echo, snapshot
 
+from diffmem import rng
 from diffmem.callbacks import Losses, Snapshot
 from diffmem.data import Gaussian
 from diffmem.errors import ConfigError
@@ -59,3 +62,37 @@ def test_the_first_of_several_times_has_the_names_and_numbers_that_it_has_alone(
 def test_times_must_be_there_and_differ(t):
     with pytest.raises(ConfigError, match=r"losses\.t"):
         Losses(t=t)
+
+
+TRAIN = [[0.0, 0.0], [1.0, 2.0], [3.0, -1.0]]
+HELD_OUT = [[10.0, 0.0], [0.0, 20.0]]
+
+
+def expected(images, name, draw, t=0.01, seed=0):
+    """Mean over images and dimensions of the squared error at this draw."""
+    index = DDPM(Echo()).schedule.index_of(t)
+    alpha_bar = DDPM(Echo()).schedule.alpha_bar[index].item()
+    noise = rng.normal_rows(seed, f"loss/{name}/{draw}", range(len(images)), (2,)).numpy()
+    return np.mean((alpha_bar**0.5 * np.array(images) + ((1 - alpha_bar) ** 0.5 - 1) * noise) ** 2)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 512])
+def test_columns_are_means_over_the_images_and_draws(batch_size):
+    columns = Losses(num_draws=3, batch_size=batch_size).measure(
+        snapshot([[0.0, 0.0]], TRAIN, HELD_OUT, model=DDPM(Echo()))
+    )
+    train, test = ([expected(*each, draw) for draw in range(3)] for each in ((TRAIN, "train"), (HELD_OUT, "test")))
+    assert columns == {
+        "loss_train": pytest.approx(np.mean(train), rel=1e-5),
+        "loss_train_std": pytest.approx(np.std(train, ddof=1), rel=1e-4),
+        "loss_test": pytest.approx(np.mean(test), rel=1e-5),
+        "loss_test_std": pytest.approx(np.std(test, ddof=1), rel=1e-4),
+        "loss_gen": pytest.approx(np.mean(test) - np.mean(train), rel=1e-5),
+    }
+    assert columns["loss_test"] > 20 * columns["loss_train"], "the held-out images are far out"
+    assert len({*train, *test}) == 6, "every draw and both sets have noise of their own"
+
+
+def test_a_single_draw_has_no_deviation():
+    columns = Losses(num_draws=1).measure(snapshot([[0.0, 0.0]], TRAIN, HELD_OUT, model=DDPM(Echo())))
+    assert columns["loss_train_std"] is columns["loss_test_std"] is None

@@ -1,0 +1,54 @@
+"""Pixels and frames of the pictures."""
+
+import numpy as np
+import pytest
+import torch
+from hand_made import snapshot
+from PIL import Image
+
+from diffmem.callbacks import Pictures
+
+TRAIN = torch.tensor([0.1, 0.5, 0.9])[:, None, None, None].expand(-1, 1, 24, 24) - 0.25
+#: A near-copy of the third; one between the first two, nearer to the second; one beyond the range.
+SAMPLES = torch.tensor([0.91, 0.32, 1.5])[:, None, None, None].expand(-1, 1, 24, 24) - 0.25
+RED, WHITE = (214, 38, 41), (255, 255, 255)
+
+
+@pytest.fixture
+def picture(tmp_path):
+    def draw(**arguments):
+        Pictures(**arguments).measure(snapshot(SAMPLES, TRAIN, TRAIN, tmp_path, mean=0.25))
+        return np.array(Image.open(tmp_path / "samples/step-00000005.png"))
+
+    return draw
+
+
+def tile(picture, number):
+    """Tile ``number`` with its frame: a pair of images of 48 pixels, frames of 3, gaps of 6."""
+    left = 6 + number * (96 + 6 + 6)
+    return picture[6 : 6 + 54, left : left + 102]
+
+
+def test_a_sample_is_left_of_its_nearest_training_image(picture):
+    drawn = picture()
+    for number, (sample, nearest) in enumerate([(0.91, 0.9), (0.32, 0.5), (1.0, 0.9)]):
+        inside = tile(drawn, number)[3:-3, 3:-3]
+        assert np.allclose(inside[:, :48], 255 * sample, atol=1)
+        assert np.allclose(inside[:, 48:], 255 * nearest, atol=1)
+
+
+@pytest.mark.parametrize(("threshold", "frames"), [(1 / 3, (RED, WHITE, WHITE)), (0.9, (RED, RED, RED))])
+def test_frames_mark_what_is_memorized(picture, threshold, frames):
+    """The ratios are 0.01/0.41, 0.18/0.22 and 0.6/1.0."""
+    drawn = picture(threshold=threshold)
+    for number, color in enumerate(frames):
+        frame = tile(drawn, number).copy()
+        frame[3:-3, 3:-3] = frame[0, 0]
+        assert (frame == color).all()
+
+
+def test_no_more_pairs_than_asked_and_none_for_zero(picture, tmp_path):
+    assert picture(num_samples=2).shape[1] == 2 * 108 + 6
+    (tmp_path / "samples/step-00000005.png").unlink()
+    Pictures(num_samples=0).measure(snapshot(SAMPLES, TRAIN, TRAIN, tmp_path))
+    assert not list(tmp_path.glob("samples/*"))
