@@ -9,6 +9,7 @@ COMMANDS = {
     "fit": "train one run and measure it",
     "evaluate": "measure saved checkpoints of a run again",
     "compare": "times, laws and figures of many runs",
+    "report": "a page of a run or a study, to open or to mail",
     "status": "what runs are doing",
     "theory": "the random-feature theory",
     "init": "write configs, batch scripts, grids and tools into a folder",

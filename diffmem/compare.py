@@ -5,12 +5,17 @@ figures. Runs are read from folders, or from W&B as ``wandb:ENTITY/PROJECT``; ``
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffmem import startup
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import EXIT_DONE, ConfigError
+
+if TYPE_CHECKING:
+    from diffmem.analysis.comparison import Comparison
 
 WANDB_SOURCE = "wandb:"
 
@@ -18,6 +23,18 @@ WANDB_SOURCE = "wandb:"
 def parser() -> argparse.ArgumentParser:
     """The command line; the levels are options because the times move with them."""
     parser = Parser(prog="python -m diffmem.compare", description=__doc__.partition("\n")[0])
+    add_rules(parser)
+    parser.add_argument("--out", type=Path, default=Path("comparison"), metavar="DIR", help="default ./%(default)s")
+    parser.add_argument(
+        "--wandb",
+        metavar="ENTITY/PROJECT",
+        help="upload the runs read from folders, the comparison and a report there (offline with WANDB_MODE=offline)",
+    )
+    return parser
+
+
+def add_rules(parser: argparse.ArgumentParser) -> None:
+    """The options that say which runs are compared, and by which rules."""
     parser.add_argument(
         "sources",
         nargs="+",
@@ -25,7 +42,6 @@ def parser() -> argparse.ArgumentParser:
         help=f"folders with evaluations.csv in or below them, or {WANDB_SOURCE}ENTITY/PROJECT to read from W&B",
     )
     parser.add_argument("--by", default="optimizer", metavar="COLUMN[,COLUMN]", help="groups; default %(default)s")
-    parser.add_argument("--out", type=Path, default=Path("comparison"), metavar="DIR", help="default ./%(default)s")
     parser.add_argument("--clock", choices=("updates", "images", "epochs", "lr"), default="updates")
     parser.add_argument("--quality", metavar="COLUMN", help="default fid, or the one frechet_<features>")
     parser.add_argument(
@@ -39,12 +55,6 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--confidence", type=float, default=0.95, metavar="P", help="default %(default)s")
     parser.add_argument("--draws", type=int, default=1000, metavar="B", help="bootstrap draws; default %(default)s")
-    parser.add_argument(
-        "--wandb",
-        metavar="ENTITY/PROJECT",
-        help="upload the runs read from folders, the comparison and a report there (offline with WANDB_MODE=offline)",
-    )
-    return parser
 
 
 def main(args: list[str] | None = None) -> int:
@@ -52,12 +62,16 @@ def main(args: list[str] | None = None) -> int:
     return exit_code_of(lambda: _compare(parser().parse_args(args)))
 
 
-def _compare(options: argparse.Namespace) -> int:
-    """Read, compare, write and print."""
+def comparison_of(options: argparse.Namespace) -> "Comparison":
+    """The comparison that the options of :func:`add_rules` ask for.
+
+    Raises:
+        ConfigError: An option that cannot be used.
+        DataError: Runs that cannot be read or compared.
+    """
     _check(options)
 
     from diffmem.analysis.comparison import Rules, compare
-    from diffmem.analysis.report import console_text, write_csv, write_markdown
     from diffmem.analysis.runs import read_runs
 
     folders = [source for source in options.sources if not source.startswith(WANDB_SOURCE)]
@@ -67,7 +81,7 @@ def _compare(options: argparse.Namespace) -> int:
             from diffmem.analysis.wandb import read_project
 
             runs += read_project(source.removeprefix(WANDB_SOURCE))
-    comparison = compare(
+    return compare(
         runs,
         Rules(
             by=tuple(options.by.split(",")),
@@ -80,7 +94,13 @@ def _compare(options: argparse.Namespace) -> int:
         ),
     )
 
+
+def _compare(options: argparse.Namespace) -> int:
+    """Read, compare, write and print."""
+    comparison = comparison_of(options)
+
     from diffmem.analysis.figures import write_figures
+    from diffmem.analysis.report import console_text, write_csv, write_markdown
 
     try:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -93,6 +113,7 @@ def _compare(options: argparse.Namespace) -> int:
         ) from error
     print(console_text(comparison))
     print(f"\nWritten to {options.out}: comparison.csv, comparison.md, {', '.join(each.name for each in figures)}")
+    print(f"A page of it: python -m diffmem.report {' '.join(map(shlex.quote, options.sources))}")
     if options.wandb:
         from diffmem.analysis.wandb import upload
 
@@ -108,7 +129,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.draws < 100:
         raise ConfigError("--draws", got=options.draws, expected="at least 100", remedy="e.g. --draws 1000")
     targets = [source.removeprefix(WANDB_SOURCE) for source in options.sources if source.startswith(WANDB_SOURCE)]
-    for target in [*targets, *([options.wandb] if options.wandb else [])]:
+    for target in [*targets, *([options.wandb] if getattr(options, "wandb", None) else [])]:
         if target.count("/") != 1 or not all(target.split("/")):
             raise ConfigError("W&B project", got=repr(target), expected="ENTITY/PROJECT", remedy="name both")
 

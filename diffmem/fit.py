@@ -107,7 +107,9 @@ def summary(folder: Path) -> str:
     lines.append("  " + ", ".join(f"{name} {float(row[key]):.3g}" for key, name in names.items() if row.get(key)))
     pictures = " · pictures: samples/" if (folder / "samples").exists() else ""
     lines.append(f"  curves: evaluations.csv, metrics.csv{pictures} · weights: checkpoints/last.ckpt")
-    lines.append(f"  compare runs: python -m diffmem.compare {folder.parent}")
+    lines.append(
+        f"  a page of it: python -m diffmem.report {folder} · compare runs: python -m diffmem.compare {folder.parent}"
+    )
     return "\n".join(lines)
 
 

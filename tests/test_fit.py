@@ -24,7 +24,7 @@ def test_run_folder_holds_what_the_readme_lists(finished_run):
         "status.json",
         "checkpoints/last.ckpt",
         *(f"checkpoints/step-{step:08d}.ckpt" for step in (2, 4, 6)),
-        *(f"samples/step-{step:08d}.png" for step in (0, 2, 4, 6)),
+        *(f"samples/step-{step:08d}.{kind}" for step in (0, 2, 4, 6) for kind in ("png", "npz")),
     }
     assert finished_run.name.startswith("unet-n16-i0-adam-s0-")
     assert json.loads((finished_run / "status.json").read_text())["state"] == "done"

@@ -17,12 +17,12 @@ LAYERS = [
     {"analysis", "jobs"},
     {"callbacks"},
     {"config"},
-    {"__main__", "compare", "evaluate", "fit", "init", "status"},
+    {"__main__", "compare", "evaluate", "fit", "init", "report", "status"},
 ]
 #: What reads runs, or starts and lists them, on a machine without torch.
 TORCH_FREE = {
     *("__main__", "analysis", "command_line", "compare", "errors", "files", "init", "jobs", "runs"),
-    *("shipped", "startup", "status", "steps", "text"),
+    *("report", "shipped", "startup", "status", "steps", "text"),
 }
 #: What of these meets Lightning.
 WITH_TORCH = {"jobs/launch.py"}

@@ -1,10 +1,13 @@
 """Pictures of the samples, each beside its nearest training image."""
 
 import io
+from collections import Counter
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 from diffmem import ranks
@@ -13,15 +16,19 @@ from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, require_at_least
 from diffmem.files import write_atomic
 from diffmem.metrics.memorization import check_threshold, is_memorized
+from diffmem.runs.samples import FOLDER, KeptSamples
 
 _MIN_PIXELS = 48
+_MAX_COPIED = 24
 _MARK, _PLAIN = torch.tensor([0.84, 0.15, 0.16]), torch.tensor([1.0, 1.0, 1.0])
 
 
 class Pictures(EvaluationObserver):
     """Writes ``samples/step-*.png``: pairs of a sample (left) and its nearest training image (right).
 
-    Pairs framed in red are memorized by the rule of :func:`diffmem.metrics.memorization.is_memorized`.
+    Pairs framed in red are memorized by the rule of :func:`diffmem.metrics.memorization.is_memorized`. Beside each
+    picture, ``step-*.npz`` keeps the samples, their neighbours and distances for :mod:`diffmem.report`; the distances
+    are those of all samples of the first rank, the pictures those of ``num_samples``.
 
     Args:
         num_samples: Number of pairs, 0 for no pictures. At most this rank's share of the samples is shown.
@@ -50,6 +57,7 @@ class Pictures(EvaluationObserver):
     def measure(self, snapshot: Snapshot) -> Row:
         if ranks.rank_and_world()[0] == 0 and self.num_samples > 0:
             self._draw(snapshot)
+            self._keep(snapshot)
         return {}
 
     def _draw(self, snapshot: Snapshot) -> None:
@@ -68,6 +76,27 @@ class Pictures(EvaluationObserver):
             tiles.append(tile)
         buffer = io.BytesIO()
         save_image(make_grid(tiles, nrow=8, padding=6, pad_value=1.0), buffer, format="png")
-        folder = snapshot.folder / "samples"
+        folder = snapshot.folder / FOLDER
         folder.mkdir(exist_ok=True)
         write_atomic(folder / f"step-{snapshot.step:08d}.png", buffer.getvalue())
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        distances, indices = (each.cpu() for each in snapshot.train_neighbors)
+        null = snapshot.null_neighbors
+        copied = Counter(indices[is_memorized(distances, self.threshold), 0].tolist())
+        shown = {*indices[: self.num_samples, 0].tolist(), *(row for row, _ in copied.most_common(_MAX_COPIED))}
+        rows = torch.tensor(sorted(shown))
+        KeptSamples(
+            images=_bytes(snapshot, snapshot.samples[: self.num_samples]),
+            nearest=indices.int().numpy(),
+            distances=distances.float().numpy(),
+            null_distances=np.zeros((0, 2), np.float32) if null is None else null.distances.cpu().float().numpy(),
+            train_rows=rows.int().numpy(),
+            train_images=_bytes(snapshot, snapshot.train_images[rows.to(snapshot.device)]),
+        ).write(snapshot.folder, snapshot.step)
+
+
+def _bytes(snapshot: Snapshot, images: Tensor) -> np.ndarray:
+    """Images (N, C, H, W) of the model as (N, H, W, C) uint8."""
+    unit = snapshot.data.to_unit(images).clamp(0, 1).cpu()
+    return (255 * unit).round().byte().permute(0, 2, 3, 1).numpy()

@@ -7,6 +7,7 @@ from hand_made import snapshot
 from PIL import Image
 
 from diffmem.callbacks import Pictures
+from diffmem.runs.samples import read_samples
 
 TRAIN = torch.tensor([0.1, 0.5, 0.9])[:, None, None, None].expand(-1, 1, 24, 24) - 0.25
 #: A near-copy of the third; one between the first two, nearer to the second; one beyond the range.
@@ -49,6 +50,20 @@ def test_frames_mark_what_is_memorized(picture, threshold, frames):
 
 def test_no_more_pairs_than_asked_and_none_for_zero(picture, tmp_path):
     assert picture(num_samples=2).shape[1] == 2 * 108 + 6
-    (tmp_path / "samples/step-00000005.png").unlink()
+    for path in tmp_path.glob("samples/*"):
+        path.unlink()
     Pictures(num_samples=0).measure(snapshot(SAMPLES, TRAIN, TRAIN, tmp_path))
     assert not list(tmp_path.glob("samples/*"))
+
+
+def test_the_page_gets_the_samples_with_their_neighbours_and_those_images(picture, tmp_path):
+    picture(num_samples=2)
+    ((step, kept),) = read_samples(tmp_path)
+    assert step == 5
+    assert kept.images.shape == (2, 24, 24, 1)
+    assert (kept.images[0] == round(255 * 0.91)).all() and (kept.images[1] == round(255 * 0.32)).all()
+    assert kept.nearest.tolist() == [[2, 1], [1, 0], [2, 1]]
+    np.testing.assert_allclose(kept.distances, 24 * np.array([[0.01, 0.41], [0.18, 0.22], [0.6, 1.0]]), rtol=1e-5)
+    np.testing.assert_allclose(kept.null_distances, kept.distances, rtol=1e-6)  # the held-out images are the same three
+    assert kept.train_rows.tolist() == [1, 2]
+    assert [image.max() for image in kept.train_images] == [round(255 * 0.5), round(255 * 0.9)]

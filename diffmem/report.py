@@ -1,0 +1,81 @@
+"""A page of runs, to open or to mail: ``python -m diffmem.report RUN_OR_ROOT … [--out report.html]``.
+
+One HTML file with everything inside: curves, times, samples beside their nearest training images, config and cost of
+each run, and, of several, the tables and laws of ``diffmem.compare``. ``--watch`` writes it again while runs go on.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from diffmem import startup
+from diffmem.command_line import Parser, exit_code_of
+from diffmem.compare import add_rules, comparison_of
+from diffmem.errors import EXIT_DONE, ConfigError
+from diffmem.runs.state import FILE, state_of_run
+
+_LIVE = ("starting", "running", "requeued")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line: that of ``diffmem.compare``, and where to write."""
+    parser = Parser(prog="python -m diffmem.report", description=__doc__.partition("\n")[0])
+    add_rules(parser)
+    parser.add_argument(
+        "--out", type=Path, default=Path("report.html"), metavar="FILE", help="page to write; default %(default)s"
+    )
+    parser.add_argument(
+        "--watch",
+        type=int,
+        nargs="?",
+        const=30,
+        metavar="SECONDS",
+        help="write it again every SECONDS (30 by default) until no run goes on; an open page follows",
+    )
+    return parser
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the command line ``args`` (None: the process's own); returns the exit code."""
+    return exit_code_of(lambda: _report(parser().parse_args(args)))
+
+
+def _report(options: argparse.Namespace) -> int:
+    if options.watch is not None and options.watch < 1:
+        raise ConfigError("--watch", got=options.watch, expected="at least 1 second", remedy="e.g. --watch 30")
+    while True:
+        live = options.watch is not None and any_live(options.sources)
+        _write(options, options.watch if live else None)
+        if not live:
+            return EXIT_DONE
+        try:
+            time.sleep(options.watch)
+        except KeyboardInterrupt:
+            return EXIT_DONE
+
+
+def _write(options: argparse.Namespace, refresh_seconds: int | None) -> None:
+    from diffmem.analysis.pages.page import write_page
+
+    comparison = comparison_of(options)
+    try:
+        size = write_page(comparison, options.out, refresh_seconds)
+    except OSError as error:
+        raise ConfigError(
+            "--out", got=f"{options.out} ({error.strerror})", expected="a file to write", remedy="set --out"
+        ) from error
+    num_runs = sum(len(group.runs) for group in comparison.groups)
+    runs = "1 run" if num_runs == 1 else f"{num_runs} runs"
+    print(f"written: {options.out}, {runs}, {size / 1e6:.1f} MB", flush=True)
+
+
+def any_live(sources: list[str]) -> bool:
+    """Whether a run at or below one of the folders is going on."""
+    folders = {path.parent for source in sources for path in Path(source).rglob(FILE)}
+    return any(state_of_run(folder).state in _LIVE for folder in folders)
+
+
+if __name__ == "__main__":
+    startup.load("diffmem.analysis.comparison", "scipy.optimize")
+    sys.exit(main())

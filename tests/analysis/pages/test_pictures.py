@@ -1,0 +1,91 @@
+"""Samples as the page shows them, against what was kept."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffmem.analysis.pages.pictures import COLUMNS, pictures
+from diffmem.errors import DataError
+from diffmem.runs.samples import KeptSamples, ratios, read_samples
+
+
+def write(folder, step, distances, nearest, side=4):
+    """As many samples as there are distances, sample i all of grey 10 i; training image r of grey 5 r."""
+    distances, nearest = np.float32(distances), np.int32(nearest)
+    count = len(distances)
+    images = np.broadcast_to(10 * np.arange(count).reshape(-1, 1, 1, 1), (count, side, side, 1)).astype(np.uint8)
+    rows = np.unique(nearest[:, 0])
+    train = np.broadcast_to(5 * rows.reshape(-1, 1, 1, 1), (len(rows), side, side, 1)).astype(np.uint8)
+    kept = KeptSamples(images, nearest, distances, distances[:0], rows, train)
+    kept.write(folder, step)
+    return kept
+
+
+def decoded(url):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))))
+
+
+def test_what_is_kept_is_what_is_read(tmp_path):
+    wrote = write(tmp_path, 7, [[1, 2], [3, 4]], [[0, 1], [1, 0]])
+    ((step, read),) = read_samples(tmp_path)
+    assert step == 7
+    for name, value in vars(wrote).items():
+        np.testing.assert_array_equal(value, getattr(read, name))
+
+
+def test_ratios_of_coinciding_neighbours_count_as_copies():
+    np.testing.assert_array_equal(ratios(np.float32([[1, 4], [0, 0], [0, 3], [2, 2]])), [0.25, 0, 0, 1])
+
+
+def test_copies_are_counted_and_the_first_step_of_each_image_is_found(tmp_path):
+    write(tmp_path, 10, [[3, 4], [1, 10], [1, 10]], [[5, 0], [2, 0], [2, 0]])
+    write(tmp_path, 20, [[1, 10], [1, 10], [9, 10]], [[5, 0], [2, 0], [8, 0]])
+    shown = pictures(tmp_path, threshold=1 / 3, budget=10**6)
+    early, late = shown["steps"]
+    assert early["hits"] == [[2, 2]] and early["num_copies"] == 2 and early["num_copied"] == 1
+    assert sorted(late["hits"]) == [[2, 1], [5, 1]]
+    assert shown["first"] == {"2": 10, "5": 20}
+    np.testing.assert_allclose(early["ratio"], [0.75, 0.1, 0.1])
+    assert sum(early["share"]) == pytest.approx(1, abs=1e-4)
+    assert early["share"][int(0.75 * len(early["share"]))] == pytest.approx(1 / 3, abs=1e-4)
+
+
+def test_each_picture_is_at_its_place_on_the_sheet(tmp_path):
+    count = COLUMNS + 3
+    write(tmp_path, 10, [[1, 2]] * count, [[2 * i, 0] for i in range(count)])
+    shown = pictures(tmp_path, threshold=1 / 3, budget=10**6)
+    samples, train = decoded(shown["steps"][0]["sheet"]), decoded(shown["training"])
+    for i in (0, 1, COLUMNS, count - 1):
+        row, column = divmod(i, COLUMNS)
+        assert (samples[4 * row : 4 * row + 4, 4 * column : 4 * column + 4] == 10 * i % 256).all()
+        row, column = divmod(shown["places"][str(2 * i)], COLUMNS)
+        assert (train[4 * row : 4 * row + 4, 4 * column : 4 * column + 4] == 10 * i % 256).all()
+
+
+def test_large_pictures_are_made_smaller_and_steps_left_out_to_fit(tmp_path):
+    rng = np.random.default_rng(0)
+    for step in range(9):
+        kept = write(tmp_path, step, [[1, 2]] * 4, [[0, 1]] * 4, side=100)
+        noisy = rng.integers(0, 256, kept.images.shape, dtype=np.uint8)
+        KeptSamples(noisy, *list(vars(kept).values())[1:]).write(tmp_path, step)
+    whole = pictures(tmp_path, threshold=1 / 3, budget=10**9)
+    assert whole["tile"] == [64, 64] and whole["left_out"] == 0
+    size = len(whole["steps"][0]["sheet"])
+    some = pictures(tmp_path, threshold=1 / 3, budget=4 * size)
+    assert [step["step"] for step in some["steps"] if step["sheet"]] == [0, 4, 8]
+    assert some["left_out"] == 6
+
+
+def test_a_run_without_samples_has_no_pictures(tmp_path):
+    assert pictures(tmp_path, threshold=1 / 3, budget=1) is None
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    write(tmp_path, 7, [[1, 2]], [[0, 1]])
+    path = tmp_path / "samples/step-00000007.npz"
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(DataError, match=r"step-00000007\.npz"):
+        pictures(tmp_path, threshold=1 / 3, budget=1)
