@@ -6,6 +6,7 @@ import re
 import shlex
 
 import pytest
+import torch
 from small_run import ROOT
 
 from diffmem import compare
@@ -49,6 +50,23 @@ def test_the_callbacks_work_in_a_lightning_project_of_ones_own(tmp_path, monkeyp
         assert [row["step"] for row in rows] == ["0", str(max_steps)]
         assert {"f_mem", "frechet_pixels", "loss_test"} <= rows[0].keys()
     assert compare.main(["mine", "--out", "comparison"]) == 0
+
+
+def test_a_loop_without_lightning_keeps_weights_until_copies_appear():
+    programs = re.findall(r"```python\n(.*?)```", READMES["diffmem"], flags=re.DOTALL)
+    (program,) = (each for each in programs if "StoppingRule" in each)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(32, 5, generator=generator)
+    steps, kept = [], []
+
+    def draw_samples(count):
+        """Copies from step 2,000 on."""
+        samples = torch.rand(count, 5, generator=generator)
+        return images[torch.arange(count) % 32] + 1e-3 * samples if len(steps) >= 2000 else 100 * samples
+
+    mine = {"images": images, "train_one_step": lambda: steps.append(None), "draw_samples": draw_samples}
+    exec(program, {**mine, "save_weights": kept.append})
+    assert kept == [500, 1000, 1500] and len(steps) == 2000
 
 
 def test_the_table_of_the_study_is_what_its_command_prints():

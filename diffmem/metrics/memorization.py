@@ -192,3 +192,7 @@ class MemorizationFraction(Metric):
     def compute(self) -> Tensor:
         """Share of memorized samples, a float64 scalar; NaN before the first sample."""
         return self.memorized.double() / self.total
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """:func:`wilson_interval` of the share."""
+        return wilson_interval(self.compute().item(), int(self.total), confidence)

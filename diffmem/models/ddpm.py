@@ -12,6 +12,7 @@ from diffmem.diffusion.sampling import Sampler, StepNoise
 from diffmem.diffusion.schedule import LinearSchedule
 from diffmem.diffusion.times import Law, TrainingTimes
 from diffmem.errors import ParameterError, parameters_of
+from diffmem.networks.adapters import adapt
 from diffmem.transfer import send
 
 #: Modes of ``torch.compile``.
@@ -24,7 +25,8 @@ class DDPM(pl.LightningModule):
     Whatever the network predicts, ``forward``, ``score`` and ``losses`` are those of the noise, so that runs compare.
 
     Args:
-        network: ``network(x_t, index)`` (B, \\*), for images or vectors; what it stands for is ``prediction``.
+        network: ``network(x_t, index)`` (B, \\*), for images or vectors, or a UNet of diffusers; what it stands for
+            is ``prediction``.
         num_steps: Number T of diffusion steps.
         beta_start: First β of the linear schedule.
         beta_end: Last β of the linear schedule.
@@ -53,7 +55,7 @@ class DDPM(pl.LightningModule):
         time_range: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
-        self.network = network
+        self.network = network = adapt(network)
         if compile is not None:
             from torch._inductor import config
 
