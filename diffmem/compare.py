@@ -1,7 +1,8 @@
 """Compare runs: ``python -m diffmem.compare RUN_OR_ROOT … [--by optimizer] [--out DIR]``.
 
-Prints τ_gen, τ_mem, their gap and ratio for every group and n, and writes ``comparison.csv``, ``comparison.md`` and
-figures. Runs are read from folders, or from W&B as ``wandb:ENTITY/PROJECT``; ``--wandb`` is where to upload to.
+Prints τ_gen, τ_mem, their gap and ratio for every group and n, and writes ``comparison.csv``, ``ladder.csv``,
+``comparison.md`` and figures. Runs are read from folders, or from W&B as ``wandb:ENTITY/PROJECT``; ``--wandb`` is where
+to upload to.
 """
 
 import argparse
@@ -100,11 +101,12 @@ def _compare(options: argparse.Namespace) -> int:
     comparison = comparison_of(options)
 
     from diffmem.analysis.figures import write_figures
-    from diffmem.analysis.report import console_text, write_csv, write_markdown
+    from diffmem.analysis.report import console_text, write_csv, write_ladder, write_markdown
 
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         write_csv(comparison, options.out / "comparison.csv")
+        write_ladder(comparison, options.out / "ladder.csv")
         figures = write_figures(comparison, options.out)
         write_markdown(comparison, options.out / "comparison.md", figures)
     except OSError as error:
@@ -112,7 +114,8 @@ def _compare(options: argparse.Namespace) -> int:
             "--out", got=f"{options.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"
         ) from error
     print(console_text(comparison))
-    print(f"\nWritten to {options.out}: comparison.csv, comparison.md, {', '.join(each.name for each in figures)}")
+    names = ["comparison.csv", "ladder.csv", "comparison.md", *(each.name for each in figures)]
+    print(f"\nWritten to {options.out}: {', '.join(names)}")
     print(f"A page of it: python -m diffmem.report {' '.join(map(shlex.quote, options.sources))}")
     if options.wandb:
         from diffmem.analysis.wandb import upload

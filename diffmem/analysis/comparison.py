@@ -12,17 +12,18 @@ from diffmem.analysis import gap as gaps
 from diffmem.analysis import timescales
 from diffmem.analysis.collapse import Collapse, collapse
 from diffmem.analysis.comparable import group_runs, refuse_different_measurements
-from diffmem.analysis.estimate import Estimate, plain
+from diffmem.analysis.estimate import Estimate
+from diffmem.analysis.ladder import Rung, criteria, ladder
+from diffmem.analysis.levels import shared_level
 from diffmem.analysis.phase import Phase, PhasePoint, phase_of
 from diffmem.analysis.runs import Run, quality_column
-from diffmem.analysis.scaling import PowerLaw, fit_exponent
+from diffmem.analysis.scaling import PowerLaw, fit_of_runs
 from diffmem.errors import DataError
 
 Notes = defaultdict[str, list[str]]
 
 TIMES = ("gen", "mem", "overfit")
 _MAX_NAMES = 3
-_STILL_FALLING = 1.2  # a quality that lost more than this factor over the last half of a run has not levelled off
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Rules:
         by: Identity columns whose values make the groups.
         clock: One of :data:`~diffmem.analysis.runs.CLOCKS`.
         quality: Column of the quality; None for ``fid`` or the one Fréchet distance there is.
-        quality_level: Level q of τ_gen; None for the common one of :func:`~diffmem.analysis.timescales.common_level`,
-            which one run alone does not have.
+        quality_level: Level q of τ_gen; None for the common one of :mod:`~diffmem.analysis.levels`, which one run
+            alone does not have.
         mem_level: Level c of τ_mem.
         confidence: Mass of every interval.
         num_draws: Bootstrap draws.
@@ -76,6 +77,7 @@ class Group:
     name: str
     cells: tuple[Cell, ...]
     laws: Mapping[str, PowerLaw | str]
+    ladder: tuple[Rung, ...]
     collapse: Collapse | str
     phases: Mapping[int, Phase]
 
@@ -92,6 +94,7 @@ class Comparison:
     quality: str
     quality_level: float | None
     level_note: str
+    level_warning: str
     groups: tuple[Group, ...]
     notes: tuple[str, ...]
 
@@ -120,11 +123,12 @@ def compare(runs: Sequence[Run], rules: Rules = Rules()) -> Comparison:
     quality = quality_column(runs, rules.quality)
     refuse_different_measurements(runs)
     grouped = group_runs(runs, rules.by)
-    level, level_note = _quality_level(runs, quality, rules.quality_level)
+    level = shared_level(runs, quality, rules.quality_level)
+    among = criteria(runs, quality, level.value)
     notes: Notes = defaultdict(list)
     groups = []
     for name, members in grouped.items():
-        measured = [_measure(run, quality, level, rules, notes) for run in members]
+        measured = [_measure(run, quality, level.value, rules, notes) for run in members]
         cells = tuple(
             _cell(name, n, [each for each in measured if each.run.n == n], rules)
             for n in sorted({run.n for run in members})
@@ -138,30 +142,9 @@ def compare(runs: Sequence[Run], rules: Rules = Rules()) -> Comparison:
             "gen": _law(measured, "gen", rules.confidence),
             "mem": _law([each for each in measured if each.run.n not in outlived], "mem", rules.confidence),
         }
-        groups.append(Group(name, cells, laws, _collapse(measured, rules), phases))
-    return Comparison(rules, quality, level, level_note, tuple(groups), tuple(_note_lines(notes)))
-
-
-def _quality_level(runs: Sequence[Run], quality: str, wanted: float | None) -> tuple[float | None, str]:
-    if wanted is not None:
-        return wanted, f"q = {plain(wanted)} as given."
-    if len(runs) == 1:
-        return (
-            None,
-            "q: none, for one run has no level to share; set --quality-level, or name the runs to compare with.",
-        )
-    level, place = timescales.common_level([(run.name, run.table[quality].dropna().tolist()) for run in runs])
-    run = runs[place]
-    curve = run.table[["step", quality]].dropna()
-    at = int(curve[quality].argmin())
-    note = (
-        f"q = {plain(level)} = {timescales.QUALITY_FACTOR:g} × {plain(curve[quality].iloc[at])}, the lowest {quality} "
-        f"of {run.name} (step {curve['step'].iloc[at]:g}), the run with the highest lowest value"
-    )
-    halfway = np.interp(curve["step"].iloc[-1] / 2, curve["step"], curve[quality])
-    if at == len(curve) - 1 and halfway > _STILL_FALLING * curve[quality].iloc[at]:
-        note += "; it was still falling, so this run may have stopped too early to set a level"
-    return level, note + "."
+        rungs = ladder(name, members, among, rules.clock, outlived, rules.confidence)
+        groups.append(Group(name, cells, laws, tuple(rungs), _collapse(measured, rules), phases))
+    return Comparison(rules, quality, level.value, level.note, level.warning, tuple(groups), tuple(_note_lines(notes)))
 
 
 def _measure(run: Run, quality: str, level: float | None, rules: Rules, notes: Notes) -> RunTimes:
@@ -253,11 +236,8 @@ def _cell(group: str, n: int, runs: Sequence[RunTimes], rules: Rules) -> Cell:
 
 
 def _law(runs: Sequence[RunTimes], name: str, confidence: float) -> PowerLaw | str:
-    found = [(each.run.n, time) for each in runs if (time := each.times[name]) is not None]
-    try:
-        return fit_exponent([n for n, _ in found], [time for _, time in found], confidence=confidence)
-    except DataError as refusal:
-        return str(refusal).partition(": ")[2]
+    found = [(each.run, time) for each in runs if (time := each.times[name]) is not None]
+    return fit_of_runs(found, confidence)
 
 
 def _collapse(runs: Sequence[RunTimes], rules: Rules) -> Collapse | str:

@@ -1,15 +1,15 @@
-"""The figures of a comparison: curves, collapse, times against n, gap, phases."""
+"""The figures of a comparison: curves, times against n, gap, phases; those of the laws are in ``law_figures``."""
 
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diffmem.analysis.collapse import takes_part
 from diffmem.analysis.comparison import Cell, Comparison, RunTimes
 from diffmem.analysis.estimate import Estimate, plain
+from diffmem.analysis.law_figures import collapsed_curves, exponents_by_criterion
 from diffmem.analysis.phase import Phase
 from diffmem.analysis.runs import CLOCKS
 from diffmem.analysis.scaling import PowerLaw
@@ -17,6 +17,7 @@ from diffmem.analysis.style import (
     REFERENCE,
     colors_of_groups,
     colors_of_n,
+    legend_of_n,
     n_axis,
     new_figure,
     plain_log_ticks,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_F_MEM = "f_{\\mathrm{mem}}"
 _PHASE_STYLES = {
     Phase.MEMORIZING: ("X", "#D55E00"),
     Phase.TRAINING_TIME: ("o", "#0072B2"),
@@ -43,6 +43,7 @@ def write_figures(comparison: Comparison, folder: Path) -> list[Path]:
         "curves": curves,
         "collapse": collapsed_curves,
         "timescales": times_against_n,
+        "ladder": exponents_by_criterion,
         "gap": gap_against_n,
         "phase": phase_diagram,
     }
@@ -79,48 +80,16 @@ def curves(comparison: Comparison) -> "Figure | None":
                 _draw_losses(axes[2, place], each, comparison, colors[each.run.n])
         memorization.axhline(comparison.rules.mem_level, color=REFERENCE, lw=0.8, ls=":")
         if comparison.quality_level is not None:
-            _draw_level(quality, comparison.quality_level)
+            _draw_level(quality, comparison.quality_level, bool(comparison.level_warning))
         axes[-1, place].set_xlabel(f"τ ({CLOCKS[comparison.rules.clock]})")
-    axes[0, 0].set(xscale="log", ylabel=f"${_F_MEM}$")
+    axes[0, 0].set(xscale="log", ylabel="$f_{\\mathrm{mem}}$")
     plain_log_ticks(axes[0, 0].xaxis)
     axes[0, 0].set_ylim(bottom=-0.02 * axes[0, 0].get_ylim()[1])
     axes[1, 0].set(yscale="log", ylabel=quality_name(comparison.quality))
     if losses:
         axes[2, 0].set(yscale="log", ylabel="denoising loss (test —, training - -)")
         plain_log_ticks(axes[2, 0].yaxis)
-    _legend_of_n(figure, colors)
-    return figure
-
-
-@styled
-def collapsed_curves(comparison: Comparison) -> "Figure | None":
-    """f_mem against τ and against τ/n^α at the best α, for each group that has a collapse."""
-    groups = [(group, found) for group in comparison.groups if not isinstance(found := group.collapse, str)]
-    if not groups:
-        return None
-    figure, axes = new_figure(len(groups), 2, sharey="row")
-    colors = colors_of_n(int(n) for _, found in groups for n in found.n)
-    from matplotlib.ticker import NullFormatter
-
-    for (raw, scaled), (group, found) in zip(axes, groups, strict=True):
-        for each in group.runs:
-            time, f_mem, mem = each.run.clock(comparison.rules.clock), each.run.column("f_mem"), each.times["mem"]
-            if mem is None or mem.censored or not takes_part(f_mem):
-                continue
-            height = f_mem / f_mem[-1] if found.normalized else f_mem
-            for ax, alpha in ((raw, 0.0), (scaled, found.exponent)):
-                rescaled = time / each.run.n**alpha
-                ax.plot(rescaled[time > 0], height[time > 0], "-o", ms=2, color=colors[each.run.n])
-        for ax in (raw, scaled):
-            ax.set_xscale("log")
-            ax.xaxis.set_minor_formatter(NullFormatter())
-            ax.set_title(group.name)
-        raw.set_ylabel(f"${_F_MEM} / {_F_MEM}(τ_{{\\max}})$" if found.normalized else f"${_F_MEM}$")
-        raw.set_xlabel(f"τ ({CLOCKS[comparison.rules.clock]})")
-        scaled.set_xlabel(f"$τ / n^{{{found.exponent:.2f}}}$")
-        spread = f"spread ×{plain(math.exp(found.spread(found.exponent)))}"
-        scaled.annotate(spread, (0.03, 0.92), xycoords="axes fraction", fontsize=8)
-    _legend_of_n(figure, colors)
+    legend_of_n(figure, colors)
     return figure
 
 
@@ -142,6 +111,7 @@ def times_against_n(comparison: Comparison) -> "Figure | None":
             label = f"{group.name}, {symbol}"
             if isinstance(law, PowerLaw):
                 label += f" ∝ $n^α$, α = {law.interval_text}"
+                label += " (no run levelled off)" * bool(name == "gen" and comparison.level_warning)
                 grid = np.geomspace(min(cell.n for cell in group.cells), max(cell.n for cell in group.cells), 50)
                 ax.plot(grid, law.at(grid), line, color=color, lw=1, zorder=1)
             if found:
@@ -198,10 +168,10 @@ def phase_diagram(comparison: Comparison) -> "Figure | None":
     return figure
 
 
-def _draw_level(ax: "Axes", level: float) -> None:
+def _draw_level(ax: "Axes", level: float, doubtful: bool) -> None:
     ax.axhline(level, color=REFERENCE, lw=0.8, ls=":")
     ax.annotate(
-        f"q = {plain(level)}",
+        f"q = {plain(level)}" + " (no run levelled off)" * doubtful,
         (1, level),
         xycoords=("axes fraction", "data"),
         xytext=(2, 0),
@@ -278,10 +248,3 @@ def _draw_estimates(
 def _dodge(place: int, count: int) -> float:
     """Factor on n that keeps the error bars of the groups apart."""
     return min(1.05, 1.4 ** (1 / count)) ** (place - (count - 1) / 2)
-
-
-def _legend_of_n(figure: "Figure", colors: dict[int, Any]) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], color=color, marker="o", ms=3, label=f"n = {n}") for n, color in colors.items()]
-    figure.legend(handles=handles, loc="outside right upper")

@@ -2,12 +2,13 @@
 
 Every run falls in one phase by what its own curves, and the law τ_mem(n) of its group at its p, allow to say:
 
-- *memorizing*: τ_mem ≤ τ_gen, or copies while the quality was never reached: there is no time at which samples are
-  good and new.
+- *memorizing*: τ_mem ≤ τ_gen, or copies before the end of the evaluations while the quality was never reached: there is
+  no time at which samples are good and new.
 - *protected by training time*: τ_gen < τ_mem, with τ_mem seen, or to come by the law: one may stop in between.
 - *protected by architecture*: trained beyond the upper end of the τ_mem that the law of smaller n predicts, and still
   no copies.
-- *undecided*: neither copies nor good samples yet, or no law to say whether copies would come.
+- *undecided*: neither copies nor good samples yet, no law to say whether copies would come, or a τ_gen known only to
+  exceed a bound that lies before τ_mem.
 """
 
 from collections.abc import Sequence
@@ -55,4 +56,6 @@ def phase_of(gen: Estimate | None, mem: Estimate, of_runs: Sequence[Estimate], l
         return Phase.UNDECIDED if gen is None or gen.censored else Phase.TRAINING_TIME
     if gen is None:
         return Phase.UNDECIDED
-    return Phase.TRAINING_TIME if gen.bound < mem.value and not gen.censored else Phase.MEMORIZING
+    if gen.bound >= mem.value:
+        return Phase.MEMORIZING
+    return Phase.UNDECIDED if gen.censored else Phase.TRAINING_TIME

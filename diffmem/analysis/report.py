@@ -5,6 +5,7 @@ from pathlib import Path
 
 from diffmem.analysis.comparison import Cell, Comparison
 from diffmem.analysis.estimate import Estimate
+from diffmem.analysis.ladder import Rung, ladder_row
 from diffmem.analysis.runs import CLOCKS
 from diffmem.analysis.scaling import PowerLaw
 from diffmem.files import write_atomic, write_table
@@ -16,7 +17,9 @@ CAPTIONS = {
     "curves": "f_mem and quality against time, a line per run; step 0 has no place on the logarithmic axis. Bands: 95% "
     "of f_mem, 2 standard errors of the quality. Dotted: the levels of τ_mem and τ_gen. Dashed: the quality of the "
     "training subset itself.",
-    "collapse": "f_mem against τ and against τ/n^α at the best α; runs that memorize.",
+    "collapse": "f_mem against τ, against τ/n, and against τ/n^α at the best α; runs that memorize. The spread is that "
+    "of the times at which the curves reach a height.",
+    "ladder": "The exponent of a time in n against the strictness of its criterion, with its interval; dots: 0 and 1.",
     "timescales": "τ_gen and τ_mem against n with their laws; an arrow where a time was not reached.",
     "gap": "The window between τ_gen and τ_mem; an arrow where τ_mem was not reached.",
     "phase": "What keeps each model from copying, over n and the number of parameters.",
@@ -51,7 +54,7 @@ def rule_lines(comparison: Comparison) -> list[str]:
         f"Times in {CLOCKS[rules.clock]}; groups by {', '.join(rules.by)}; intervals at {rules.confidence:.0%}.",
         f"τ_gen: first evaluation with {comparison.quality} ≤ q and still so at the next one, log-interpolated.",
         comparison.level_note,
-        f"τ_mem: first evaluation with f_mem ≥ {rules.mem_level:g} and still so at the next one, log-interpolated; "
+        f"τ_mem: first evaluation with f_mem ≥ {rules.mem_level:g} that all later ones confirm, log-interpolated; "
         "another level moves it by about 2×.",
         "τ_overfit: the evaluation with the lowest loss_test.",
         "> x: not reached by the evaluations up to x, or an interval that reaches beyond them.",
@@ -77,11 +80,53 @@ def law_lines(comparison: Comparison) -> list[str]:
     for group in comparison.groups:
         for name, law in group.laws.items():
             if isinstance(law, PowerLaw):
-                lines.append(f"{group.name}: {SYMBOLS[name]} ∝ n^α with α = {law}")
+                warning = f"; {comparison.level_warning}" if name == "gen" and comparison.level_warning else ""
+                lines.append(f"{group.name}: {SYMBOLS[name]} ∝ n^α with α = {law}{warning}")
             else:
                 lines.append(f"{group.name}: no exponent of {SYMBOLS[name]} ({law})")
         lines.append(f"{group.name}: collapse of f_mem in τ/n^α: {group.collapse}")
     return lines
+
+
+def ladder_lines(comparison: Comparison) -> list[str]:
+    """What the ladder is, and the batches behind it."""
+    lines = [
+        "The exponent α of a time in n by each criterion, with its interval and the points behind it; +5%: above its "
+        "lowest value so far. Runs that share their training subset (same n and index) are one point."
+    ]
+    for group in comparison.groups:
+        cells = [(cell.n, _batch_sizes(cell)) for cell in group.cells]
+        if all(batches for _, batches in cells):
+            alike = len({batches for _, batches in cells}) == 1
+            shown = f"{cells[0][1]} at every n" if alike else ", ".join(f"{batch} at n = {n}" for n, batch in cells)
+            lines.append(f"{group.name}: batch {shown}.")
+    if comparison.level_warning:
+        lines.append(f"Of the quality: {comparison.level_warning}.")
+    return lines
+
+
+def ladder_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: a criterion a row, a group a column."""
+    header = ["criterion", *(group.name for group in comparison.groups)]
+    rungs = zip(*(group.ladder for group in comparison.groups), strict=True)
+    return header, [[of[0].criterion.name, *map(_rung_text, of)] for of in rungs]
+
+
+def write_ladder(comparison: Comparison, path: Path) -> None:
+    """``ladder.csv``, one row for each group and criterion."""
+    rows = [ladder_row(rung) for group in comparison.groups for rung in group.ladder]
+    write_table(path, [{name: csv_cell(value) for name, value in row.items()} for row in rows])
+
+
+def _rung_text(rung: Rung) -> str:
+    if isinstance(rung.law, PowerLaw):
+        return str(rung.law).removesuffix(")").replace(" points", "") + ")"
+    return "–"
+
+
+def _batch_sizes(cell: Cell) -> str:
+    found = {f"{size:g}" for each in cell.runs for size in each.run.table.get("batch_size", [])}
+    return " and ".join(sorted(found, key=float))
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -96,7 +141,10 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def console_text(comparison: Comparison) -> str:
     """What the command prints."""
-    parts = [rule_lines(comparison), [""], [text_table(HEADER, table_rows(comparison))], [""], law_lines(comparison)]
+    times, rungs = text_table(HEADER, table_rows(comparison)), text_table(*ladder_table(comparison))
+    warning = [f"τ_gen: {comparison.level_warning}."] if comparison.level_warning else []
+    parts = [rule_lines(comparison), [""], [times], warning, [""], law_lines(comparison)]
+    parts += [[""], ladder_lines(comparison), [rungs], [""]]
     notes = [f"Note: {note}" for note in comparison.notes]
     return "\n".join(line for part in (*parts, notes) for line in part)
 
@@ -128,6 +176,7 @@ def csv_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
         "clock": rules.clock,
         "quality": comparison.quality,
         "quality_level": comparison.quality_level,
+        "quality_warning": comparison.level_warning or None,
         "mem_level": rules.mem_level,
         "confidence": rules.confidence,
     }
@@ -147,8 +196,12 @@ def write_markdown(comparison: Comparison, path: Path, figures: Sequence[Path] =
         "# Comparison",
         _list(rule_lines(comparison)),
         _markdown_table(HEADER, table_rows(comparison)),
+        *([f"**τ_gen: {markdown(comparison.level_warning)}.**"] if comparison.level_warning else []),
         "## Growth with n",
         _list(law_lines(comparison)),
+        "## The ladder: growth with n by criterion",
+        _list(ladder_lines(comparison)),
+        _markdown_table(*ladder_table(comparison)),
     ]
     if comparison.phases:
         phases = [(p.group, str(p.n), str(p.num_parameters), p.phase.value) for p in comparison.phases]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from diffmem.analysis.estimate import Array, Estimate, plain
+from diffmem.analysis.runs import Run
 from diffmem.analysis.timescales import CONFIDENCE
 from diffmem.errors import DataError
 
@@ -69,7 +70,7 @@ class PowerLaw:
 
     def __str__(self) -> str:
         censored = f", {self.num_censored} censored" if self.num_censored else ""
-        return f"{self.interval_text} ({self.num_points} runs{censored})"
+        return f"{self.interval_text} ({self.num_points} points{censored})"
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,26 @@ def fit_exponent(
     )
 
 
+def fit_of_runs(found: Sequence[tuple[Run, Estimate]], confidence: float = CONFIDENCE) -> PowerLaw | str:
+    """:func:`fit_exponent` of runs and their times; the reason as text where there is none.
+
+    Runs of one n and index share their training subset and are not independent: they enter as one point, their
+    geometric mean, a bound where one of them is. Runs whose tables have no index enter one by one.
+    """
+    points: dict[object, list[Estimate]] = {}
+    sizes: dict[object, int] = {}
+    for place, (run, time) in enumerate(found):
+        key = (run.n, run.identity.get("index", f"run {place}"))
+        points.setdefault(key, []).append(time)
+        sizes[key] = run.n
+    means = [math.exp(np.mean([math.log(each.bound) for each in times])) for times in points.values()]
+    censored = [any(each.censored for each in times) for times in points.values()]
+    try:
+        return fit_exponent(list(sizes.values()), means, censored, confidence=confidence)
+    except DataError as refusal:
+        return str(refusal).partition(": ")[2]
+
+
 def predict(
     n: ArrayLike,
     tau: ArrayLike | Sequence[Estimate],
@@ -204,9 +225,9 @@ def _points(
     if len(seen) < MIN_POINTS or len(np.unique(seen)) < 2:
         raise DataError(
             "fit_exponent",
-            got=f"{len(seen)} uncensored runs at {len(np.unique(seen))} values of n",
-            expected=f"at least {MIN_POINTS} runs at 2 values of n",
-            remedy="train more or longer runs",
+            got=f"{len(seen)} uncensored points at {len(np.unique(seen))} values of n",
+            expected=f"at least {MIN_POINTS} at 2 values of n",
+            remedy="train more or longer runs, on more subsets",
         )
     return np.log(sizes), np.log(times), flags
 

@@ -100,3 +100,11 @@ def n_axis(ax: "Axes", sizes: Iterable[int]) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlim(ordered[0] / 1.4, ordered[-1] * 1.4)
     ax.set_xlabel("number of training images n")
+
+
+def legend_of_n(figure: "Figure", colors: dict[int, Any]) -> None:
+    """A legend beside the panels with the colour of each n."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color=color, marker="o", ms=3, label=f"n = {n}") for n, color in colors.items()]
+    figure.legend(handles=handles, loc="outside right upper")

@@ -3,9 +3,9 @@
 All three read one curve, (S,) evaluations at ascending ``steps``. The steps may be those of any clock: updates, images
 seen, epochs, or learning rate times updates.
 
-A crossing is *lasting* when the curve is still beyond the level at the next evaluation. Its time is interpolated
-linearly in log step, from the last evaluation before it. Where there is none, the result is right-censored at the last
-evaluation that contradicts it.
+A crossing is *lasting* when the curve stays beyond the level: for copies at every later evaluation, for quality, which
+copying may spoil again, at the next one. Its time is interpolated linearly in log step, from the last evaluation before
+it. Where there is none, the result is right-censored at the last evaluation that contradicts it.
 
 The interval is a parametric bootstrap of the evaluations. Each draw takes one quantile u of the sampling distribution
 and applies it at every step, because sample i starts from the same noise at every step, so that errors along a run go
@@ -15,7 +15,6 @@ fraction w of the way, a draw puts it at w^γ with log γ uniform in ±log 5, wh
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,7 +26,6 @@ NUM_DRAWS = 1000
 CONFIDENCE = 0.95
 MIN_EVALUATIONS = 3
 MEMORIZATION_LEVEL = 0.01
-QUALITY_FACTOR = 2.0
 
 _SHAPE, _SAMPLING = 0, 1
 _GEN, _MEM, _OVERFIT = 0, 1, 2
@@ -43,7 +41,7 @@ def tau_mem(
     num_draws: int = NUM_DRAWS,
     seed: int = 0,
 ) -> Estimate:
-    """First step at which f_mem ≥ ``level`` and stays so at the next evaluation.
+    """First step at which f_mem ≥ ``level`` and stays so to the end of the run, for one later evaluation at least.
 
     Args:
         steps: (S,) ascending, S ≥ 3.
@@ -84,7 +82,24 @@ def tau_mem(
         f_mem = counts / num_samples
         draws = _posterior_quantiles(counts, num_samples, stratified(num_draws, _SAMPLING, _MEM, seed))
     shape = _shapes(num_draws, _MEM)
-    return _crossing("tau_mem", f"f_mem is {f_mem[0]:g}", steps, f_mem, draws, level, shape, confidence)
+    return _crossing(
+        "tau_mem", f"f_mem is {f_mem[0]:g}", steps, f_mem, draws, level, shape, confidence, to_the_end=True
+    )
+
+
+def tau_rise(steps: ArrayLike, values: ArrayLike, level: float, name: str = "curve") -> Estimate:
+    """First step at which any curve ≥ ``level`` and stays so to the end of the run, as :func:`tau_mem` reads f_mem.
+
+    The interval holds the spacing of the evaluations alone. ``steps`` and ``values`` are (S,), S ≥ 3; ``name`` is what
+    the curve is called in errors.
+
+    Raises:
+        DataError: Too few evaluations, values that are not numbers, or none below the level.
+    """
+    steps, values = _curve(steps, values, name)
+    draws, shape = np.tile(values, (NUM_DRAWS, 1)), _shapes(NUM_DRAWS, _MEM)
+    start = f"{name} is {values[0]:g}"
+    return _crossing(name, start, steps, values, draws, level, shape, CONFIDENCE, to_the_end=True)
 
 
 def tau_gen(
@@ -99,8 +114,8 @@ def tau_gen(
 ) -> Estimate:
     """First step at which the quality (FID or a Fréchet distance) is ≤ ``level`` and stays so at the next evaluation.
 
-    The level is one absolute number for all runs that are compared, see :func:`common_level`. The interpolation is
-    linear in log quality: before the plateau the distance falls over decades.
+    The level is one absolute number for all runs that are compared, see :mod:`~diffmem.analysis.levels`. The
+    interpolation is linear in log quality: before the plateau the distance falls over decades.
 
     Args:
         steps: (S,) ascending, S ≥ 3.
@@ -135,7 +150,8 @@ def tau_gen(
         draws = -(log_quality + z[:, None] * _errors(std, quality) / quality)
     shape = _shapes(num_draws, _GEN)
     start = f"the quality is {quality[0]:g}"
-    return _crossing("tau_gen", start, steps, -log_quality, draws, -math.log(level), shape, confidence)
+    level = -math.log(level)
+    return _crossing("tau_gen", start, steps, -log_quality, draws, level, shape, confidence, to_the_end=False)
 
 
 def tau_overfit(
@@ -188,32 +204,6 @@ def tau_overfit(
     return summarize(value, float(steps[-2]), np.exp(lower), np.exp(upper), confidence)
 
 
-def common_level(qualities: Sequence[tuple[str, Sequence[float]]], factor: float = QUALITY_FACTOR) -> tuple[float, int]:
-    """The level q of τ_gen for a set of runs, and the place of the run that sets it.
-
-    q is ``factor`` times the largest, over the runs, of each run's lowest quality, so that every run can reach it. A
-    level relative to each run's own minimum would differ from run to run: with few images the distance to the held-out
-    set keeps falling while the model copies.
-
-    Args:
-        qualities: Name and quality curve of each run.
-        factor: How far above the worst plateau the level lies.
-
-    Raises:
-        DataError: No run, or a run without a quality.
-    """
-    missing = [name for name, curve in qualities if not curve]
-    if missing or not qualities:
-        raise DataError(
-            "quality level",
-            got=f"no quality in {', '.join(missing) or 'any run'}",
-            expected="a quality in every run",
-            remedy="set --quality-level or leave the run out",
-        )
-    lowest = [min(map(float, curve)) for _, curve in qualities]
-    return factor * max(lowest), lowest.index(max(lowest))
-
-
 def _curve(steps: ArrayLike, values: ArrayLike, what: str) -> tuple[Array, Array]:
     steps, values = np.asarray(steps, dtype=np.float64), np.asarray(values, dtype=np.float64)
     if steps.ndim != 1 or steps.shape != values.shape:
@@ -259,10 +249,18 @@ def _shapes(num_draws: int, quantity: int) -> Array:
 
 
 def _crossing(
-    name: str, start: str, steps: Array, values: Array, draws: Array, level: float, shape: Array, confidence: float
+    name: str,
+    start: str,
+    steps: Array,
+    values: Array,
+    draws: Array,
+    level: float,
+    shape: Array,
+    confidence: float,
+    to_the_end: bool,
 ) -> Estimate:
     """Lasting up-crossing of ``level`` by ``values`` (S,), with the interval from ``draws`` (B, S)."""
-    lower, upper = _crossing_times(steps, values[None], level, np.ones(1))
+    lower, upper = _crossing_times(steps, values[None], level, np.ones(1), to_the_end)
     if math.isinf(lower[0]):
         first = steps[0] if values[0] >= level else steps[1]
         raise DataError(
@@ -273,11 +271,11 @@ def _crossing(
         )
     last = steps[-2] if values[-1] >= level else steps[-1]
     value = math.nan if math.isinf(upper[0]) else math.exp(lower[0])
-    lower, upper = _crossing_times(steps, draws, level, shape)
+    lower, upper = _crossing_times(steps, draws, level, shape, to_the_end)
     return summarize(value, float(last), np.exp(lower), np.exp(upper), confidence)
 
 
-def _crossing_times(steps: Array, values: Array, level: float, shape: Array) -> tuple[Array, Array]:
+def _crossing_times(steps: Array, values: Array, level: float, shape: Array, to_the_end: bool) -> tuple[Array, Array]:
     """Bounds (B,) of the log time of the lasting up-crossing of each curve in ``values`` (B, S).
 
     They are equal where the crossing is seen; (log of the last contradicting step, inf) where it is not; (-inf, log of
@@ -285,7 +283,8 @@ def _crossing_times(steps: Array, values: Array, level: float, shape: Array) -> 
     """
     log_steps = _log(steps)
     reached = values >= level
-    lasting = reached[:, :-1] & reached[:, 1:]
+    later = np.logical_and.accumulate(reached[:, ::-1], axis=1)[:, ::-1] if to_the_end else reached
+    lasting = reached[:, :-1] & later[:, 1:]
     found, at = lasting.any(axis=1), lasting.argmax(axis=1)
     before, rows = np.maximum(at - 1, 0), np.arange(len(values))
     with np.errstate(invalid="ignore", divide="ignore"):

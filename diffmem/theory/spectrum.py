@@ -127,13 +127,18 @@ def memorization_time(psi_p: float, psi_n: float, t: float, activation: str | Ac
 
 
 def third_bulk_center(psi_p: float, psi_n: float, t: float, activation: str | Activation = "tanh") -> float:
-    """λ₃ ≈ s_t² + (psi_p/psi_n) v_t² Δ_t e^{2t}, near the centre of the third bulk for Σ = I.
+    """λ₃ ≈ s_t² + ((psi_p − psi_n)/psi_n) v_t² Δ_t, near the median of the third bulk for Σ = I.
+
+    First order in Δ_t, by the Schur complement on the row space of the data. It holds where the bulk is apart from ρ₁
+    and t ≤ 0.03; at larger t it errs where psi_n is a large share of psi_p. NaN where psi_n ≥ psi_p: no such bulk.
 
     Raises:
         ConfigError: A parameter is out of range.
     """
     equations = saddle_point(psi_p, psi_n, t, activation=activation)
-    return equations.s2 + psi_p / psi_n * equations.v2 * noise_variance(t) * math.exp(2 * t)
+    if psi_n >= psi_p:
+        return math.nan
+    return equations.s2 + (psi_p - psi_n) / psi_n * equations.v2 * noise_variance(t)
 
 
 def _density(equations: SaddlePoint, eigenvalues: Real) -> Real:

@@ -32,6 +32,7 @@ def good_at(time, last=np.inf):
         (good_at(500), memorized_at(np.inf), LAW, Phase.ARCHITECTURE),
         (good_at(500), memorized_at(np.inf), None, Phase.UNDECIDED),
         (good_at(np.inf, last=6000), memorized_at(np.inf, last=6000), LAW, Phase.UNDECIDED),
+        (good_at(np.inf, last=6000), memorized_at(20_000), None, Phase.UNDECIDED),
         (None, memorized_at(500), None, Phase.UNDECIDED),
     ],
 )

@@ -1,15 +1,18 @@
 """The measured study of SGD and Adam on digits, as data."""
 
+import math
 import shutil
 from pathlib import Path
 
 import pytest
 
 from diffmem.analysis.comparison import Rules, compare
+from diffmem.analysis.report import ladder_table
 from diffmem.analysis.runs import read_runs
 from diffmem.analysis.window import generalization_window
 
 STUDY = Path(__file__).parent / "digits_sgd_adam"
+STATEMENTS = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -17,16 +20,73 @@ def runs():
     return read_runs([STUDY])
 
 
-def test_copies_come_later_with_more_images_and_good_samples_do_not(runs):
-    comparison = compare(runs, Rules())
+@pytest.fixture(scope="module")
+def comparison(runs):
+    return compare(runs, Rules())
+
+
+@pytest.fixture(scope="module")
+def laws(comparison):
+    """The law of each group by each criterion."""
+    return {group.name: {rung.criterion.name: rung.law for rung in group.ladder} for group in comparison.groups}
+
+
+ONSET = ("nn_heldout/nn_train +5%", "nn_heldout/nn_train +10%")
+COPYING = ("L_test +5%", "L_test +20%", "L_test +50%", "L_gen ≥ 0.1", "L_gen ≥ 0.2", "L_gen ≥ 0.5", "f_mem ≥ 1%")
+QUALITY = tuple(f"frechet_pixels ≤ {q}" for q in (9.38, 4.69, 2.34, 1.17))
+
+
+def test_the_ladder_printed_is_the_one_computed(comparison):
+    for row in ladder_table(comparison)[1]:
+        assert f"| {' | '.join(row)} |".replace("-", "−") in STATEMENTS.replace("-", "−")
+
+
+def test_the_onset_of_copying_is_linear_in_n_and_copying_slower(laws):
     for group in ("Adam", "SGD"):
-        cells = [cell for cell in comparison.cells if cell.group == group]
-        mem = [cell.times["mem"].value for cell in cells if not cell.times["mem"].censored]
-        gen = [cell.times["gen"].value for cell in cells]
-        assert len(mem) >= 3
-        assert mem == sorted(mem)
-        assert mem[2] > 4 * mem[0]
-        assert max(gen) < 1.5 * min(gen)
+        assert all(laws[group][name].low <= 1 <= laws[group][name].high for name in ONSET)
+        assert all(laws[group][name].high - laws[group][name].low < 0.35 for name in ONSET)
+    assert all(laws["Adam"][name].low > 1 for name in (*COPYING, "f_mem ≥ 5%"))
+    with_one = {name for name in COPYING if laws["SGD"][name].low <= 1}
+    assert with_one == {"L_test +20%", "L_test +50%", "L_gen ≥ 0.1"}
+    assert isinstance(laws["Adam"]["f_mem ≥ 20%"], str)
+
+
+def test_tau_gen_does_not_grow_with_n_and_falls_for_sgd_where_samples_are_good(laws):
+    assert all(laws[group][name].low <= 0 for group in ("Adam", "SGD") for name in QUALITY)
+    assert all(laws["SGD"][name].high < 0 for name in QUALITY[2:])
+    assert all(laws["Adam"][name].high > 0 for name in QUALITY)
+    assert laws["SGD"][QUALITY[2]].num_censored == 1
+
+
+def test_sgd_takes_longer_for_both_times(comparison):
+    def ratios(name):
+        times = {(cell.group, cell.n): cell.times[name] for cell in comparison.cells}
+        pairs = [(times["SGD", n], times["Adam", n]) for n in (32, 64, 128, 256, 512)]
+        return [sgd.value / adam.value for sgd, adam in pairs if not sgd.censored]
+
+    assert [round(f(ratios("gen")), 1) for f in (min, max)] == [1.3, 1.9]
+    assert [round(f(ratios("mem")), 1) for f in (min, max)] == [1.7, 2.2]
+
+
+def test_copies_of_sgd_at_512_images_do_not_last(comparison):
+    (cell,) = [cell for cell in comparison.cells if (cell.group, cell.n) == ("SGD", 512)]
+    assert cell.runs[0].run.table["f_mem"].tail(3).tolist() == [0.012, 0.014, 0.006]
+    assert cell.times["mem"].value_text == "> 80000"
+
+
+def test_the_level_is_set_by_a_run_that_has_levelled_off(comparison):
+    assert f"{comparison.quality_level:.2f}" == "9.38"
+    assert comparison.level_warning == ""
+    assert "and 7 more" in comparison.level_note
+
+
+def test_the_collapse_is_as_good_as_printed(comparison):
+    printed = {"Adam": [1.53, 1.09, 1.42, 2.67], "SGD": [1.41, 1.16, 1.32, 2.29]}
+    for group in comparison.groups:
+        found = group.collapse
+        assert not found.normalized
+        spreads = [math.exp(found.spread(exponent)) for exponent in (found.exponent, 1, 0)]
+        assert [round(each, 2) for each in (found.exponent, *spreads)] == printed[group.name]
 
 
 @pytest.mark.parametrize("rule", ["f_mem", "loss_split"])

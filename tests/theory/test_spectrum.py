@@ -127,11 +127,18 @@ def test_the_third_bulk_holds_d_eigenvalues() -> None:
     assert (third.low, third.high) == pytest.approx((0.0037, 0.0101), rel=0.01)
     assert (first.low, first.high) == pytest.approx((0.0915, 0.359), rel=0.01)
     assert (second.low, second.high) == pytest.approx((9.9, 44.6), rel=0.01)
-    assert third.low < third_bulk_center(64, 8, 0.01) < third.high
     delta = 1 - math.exp(-0.02)
     assert second.times(64, 0.01) == pytest.approx((64 / delta / second.high, 64 / delta / second.low))
     edge = 64 / (delta * memorization_time(64, 8, 0.01))
     assert edge == pytest.approx(first.low, rel=0.06)
+
+
+@pytest.mark.parametrize(("psi_p", "psi_n", "t"), [(64, 32, 0.01), (64, 8, 0.03), (16, 4, 0.03), (256, 128, 0.01)])
+def test_the_center_of_the_third_bulk_lies_inside_it(psi_p: float, psi_n: float, t: float) -> None:
+    """At (64, 32, 0.01) the bulk is [0.00217, 0.00268]."""
+    (third,) = [bulk for bulk in bulks(psi_p, psi_n, t) if bulk.name == "ρ₃"]
+    assert third.low < third_bulk_center(psi_p, psi_n, t) < third.high
+    assert math.isnan(third_bulk_center(psi_p, psi_p, t))
 
 
 @settings(max_examples=6, deadline=None)
