@@ -70,7 +70,7 @@ def parameters_of(group: str, **keys: str) -> Iterator[None]:
         raise error.under(group, **keys) from error
 
 
-def require_at_least(least: int, group: str | None = None, **values: int | None) -> None:
+def require_at_least(least: int, group: str | None = None, **values: float | None) -> None:
     """Refuse a value below ``least``; None is not a value.
 
     Args:

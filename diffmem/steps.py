@@ -15,6 +15,7 @@ PAPER_STEPS = (
     945000, 1000000, 1290000, 1665000, 2150000, 2780000, 3590000, 4640000, 5990000, 7740000, 10000000,
 )  # fmt: skip
 
+_MOST = 1_000_000
 _FORMS = "'log:PER_DECADE', 'log:PER_DECADE:FIRST', 'every:STEPS', 'paper' or a list of steps"
 
 
@@ -28,7 +29,7 @@ def scheduled_steps(spec: str | Sequence[int], max_steps: int) -> tuple[int, ...
         max_steps: Number of optimizer updates of the run.
 
     Raises:
-        ConfigError: ``spec`` has none of these forms.
+        ConfigError: ``spec`` has none of these forms, or asks for more than a million steps.
     """
     if isinstance(spec, str):
         steps = _from_name(spec, max_steps)
@@ -42,6 +43,16 @@ def scheduled_steps(spec: str | Sequence[int], max_steps: int) -> tuple[int, ...
     return tuple(sorted({0, max_steps, *(step for step in steps if step <= max_steps)}))
 
 
+def _check_number(spec: str, count: float) -> None:
+    if count > _MOST:
+        raise ConfigError(
+            "evaluation.steps",
+            got=f"{spec!r}, {count:.3g} steps",
+            expected=f"at most {_MOST:,}",
+            remedy="set --evaluation.steps, e.g. --evaluation.steps=log:10:100",
+        )
+
+
 def _from_name(spec: str, max_steps: int) -> list[int] | None:
     kind, *rest = spec.split(":")
     if kind == "paper" and not rest:
@@ -50,9 +61,11 @@ def _from_name(spec: str, max_steps: int) -> list[int] | None:
         return None
     numbers = [int(part) for part in rest]
     if kind == "every" and len(numbers) == 1:
+        _check_number(spec, max_steps / numbers[0])
         return list(range(0, max_steps, numbers[0]))
     if kind == "log" and len(numbers) in (1, 2):
         per_decade, first = (*numbers, 10)[:2]
         count = max(0, math.ceil(per_decade * math.log10(max(max_steps, 1) / first))) + 1
+        _check_number(spec, count)
         return [round(first * 10 ** (k / per_decade)) for k in range(count)]
     return None

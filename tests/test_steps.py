@@ -38,6 +38,12 @@ def test_paper_steps_are_those_of_its_code():
     assert scheduled_steps("paper", 2_000_000)[-2:] == (1_665_000, 2_000_000)
 
 
+@pytest.mark.parametrize("spec", ["every:1", "log:10000000", "log:500000:100"])
+def test_more_steps_than_a_table_can_hold_are_refused_at_once(spec):
+    with pytest.raises(ConfigError, match=r"expected at most 1,000,000"):
+        scheduled_steps(spec, 10**12)
+
+
 @pytest.mark.parametrize("spec", ["often", "log", "log:0", "log:3:0", "every:-1", "every:2:3", [-1], [1.5]])
 def test_unknown_forms_are_refused(spec):
     with pytest.raises(ConfigError, match=r"evaluation\.steps"):

@@ -126,6 +126,7 @@ class Evaluation(UpdateCallback):
         Raises:
             ConfigError: More sampling steps than diffusion steps, or what an observer refuses.
         """
+        scheduled_steps(self.steps, trainer.max_steps)
         num_samples = self._num_samples_of(model)
         if num_samples:
             with parameters_of("evaluation", num_steps="sampling_steps"):

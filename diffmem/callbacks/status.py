@@ -7,6 +7,7 @@ import lightning.pytorch as pl
 
 from diffmem.callbacks.observer import EvaluationObserver, Row
 from diffmem.callbacks.updates import UpdateCallback
+from diffmem.errors import require_at_least
 from diffmem.jobs.signals import StopRequested
 from diffmem.runs.state import RunState, State, write_state
 
@@ -16,9 +17,13 @@ class Status(UpdateCallback, EvaluationObserver):
 
     Args:
         every_seconds: Longest age of the file while steps are made or samples drawn.
+
+    Raises:
+        ConfigError: ``every_seconds`` below 0.
     """
 
     def __init__(self, every_seconds: float = 10.0) -> None:
+        require_at_least(0, "status", every_seconds=every_seconds)
         self.every_seconds = every_seconds
         self._f_mem: float | None = None
         self._start = (0, 0.0)

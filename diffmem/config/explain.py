@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import re
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,16 @@ _CLASSES: Mapping[str, Mapping[str, Any]] = {
     "model": vars(models),
     "model.network": vars(networks),
     "optimizer": {**vars(torch.optim), "MuonAdamW": MuonAdamW},
+}
+
+#: Files of the classes of a section, by a part of their path.
+_FILES = {
+    "torch/optim/lr_scheduler": "lr_scheduler",
+    "torch/optim/": "optimizer",
+    "diffmem/optim": "optimizer",
+    "diffmem/networks/": "model.network",
+    "diffmem/models/": "model",
+    "diffmem/data/": "data",
 }
 
 _UNREADABLE = object()
@@ -50,7 +61,7 @@ def explain(error: Exception, args: list[str], group_keys: Iterable[str]) -> Con
         return _unknown_key(unknown[1] or unknown[2], args, group_keys)
     missing = re.search(r"arguments are required: (.+)", cause)
     keys = re.findall(r'(?:Parser key "|argument --)([\w.]+)', f"{message} {error.__context__}")
-    full, where = _locate(keys[-1], args) if keys else ("config", "in the config")
+    full, where = _locate(keys[-1], args, message) if keys else _section_that_failed(error)
     if missing and not keys:
         remedy = "give --config, e.g. --config configs/digits/unet.yaml"
         return ConfigError("command line", got=f"no {missing[1]}", expected="a config that sets them", remedy=remedy)
@@ -60,9 +71,12 @@ def explain(error: Exception, args: list[str], group_keys: Iterable[str]) -> Con
     if absent:
         remedy = f"name it from the folder you are in, or one of diffmem's: {', '.join(config_names())}"
         return ConfigError(full, got=f"no file {absent[1]}", expected="a config file", remedy=remedy)
-    broken = next((path for path in _config_files(args) if _read_yaml(path) is _UNREADABLE), None)
-    if broken is not None:
-        return ConfigError(str(broken), got=_one_line(cause), expected="YAML", remedy="fix it")
+    for path in _config_files(args):
+        if (tree := _read_yaml(path)) is _UNREADABLE:
+            return ConfigError(str(path), got=_one_line(cause), expected="YAML", remedy="fix it")
+        if not isinstance(tree, Mapping):
+            got = "nothing" if tree is None else f"{type(tree).__name__} {tree}"
+            return ConfigError(str(path), got=got, expected="keys with values", remedy="fill it or leave it out")
     choices = re.findall(r"- Expected an? ([^\n]+)", message)
     given = re.search(r"Given value: ([^\n]+)", message)
     if len(choices) > 1 and given and "dot import path" not in message:
@@ -100,16 +114,36 @@ def _unknown_key(written: str, args: list[str], group_keys: Iterable[str]) -> Co
     return ConfigError(full, got="an unknown key", expected="a key of the config", remedy=remedy)
 
 
-def _locate(name: str, args: list[str]) -> tuple[str, str]:
-    """The full key that ends in ``name``, without ``init_args``, and where it was written."""
+def _section_that_failed(error: BaseException) -> tuple[str, str]:
+    """The section whose class raised ``error``, by the files that it passed through; ``config`` where none did."""
+    cause: BaseException | None = error
+    while cause is not None:
+        for frame in reversed(traceback.extract_tb(cause.__traceback__)):
+            for part, section in _FILES.items():
+                if part in Path(frame.filename).as_posix():
+                    return section, f"--{section}"
+        cause = cause.__cause__ or cause.__context__
+    return "config", "in the config"
+
+
+def _locate(name: str, args: list[str], message: str = "") -> tuple[str, str]:
+    """The full key that ends in ``name``, without ``init_args``, and where it was written.
+
+    Of several files that have the key it is the last, unless another one has a value that ``message`` names.
+    """
     for arg in args:
         key = arg.partition("=")[0].lstrip("-").replace(".init_args", "")
         if arg.startswith("-") and (key == name or key.endswith(f".{name}")):
             return key, "on the command line"
-    for path in _config_files(args):
-        for key in _flatten(_read_yaml(path)):
-            if key == name or key.endswith(f".{name}"):
-                return key, f"in {path}"
+    found = [
+        (str(value) in message, number, key, path)
+        for number, path in enumerate(_config_files(args))
+        for key, value in _flatten(_read_yaml(path))
+        if key == name or key.endswith(f".{name}")
+    ]
+    if found:
+        *_, key, path = max(found, key=lambda each: each[:2])
+        return key, f"in {path}"
     return name, "on the command line or in the config"
 
 
@@ -138,11 +172,12 @@ def _plain_types(choice: str) -> list[str]:
     return ["null" if name and name[1] == "NoneType" else name[1] if name else choice.rstrip(".")]
 
 
-def _flatten(tree: Any, prefix: str = "") -> Iterator[str]:
+def _flatten(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key with its value; that of a class is its class path."""
     if isinstance(tree, Mapping):
         for key, value in tree.items():
             path = prefix if key == "init_args" else f"{prefix}.{key}".lstrip(".")
-            yield path
+            yield path, value.get("class_path", value) if isinstance(value, Mapping) else value
             yield from _flatten(value, path)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import sys
 import warnings
 from argparse import ArgumentError
@@ -18,6 +17,8 @@ from torch.optim import Optimizer
 from diffmem import rng
 from diffmem.callbacks import GROUPS
 from diffmem.config.explain import explain, user_error_behind
+from diffmem.config.refusals import check_config
+from diffmem.config.rehearsal import rehearse
 from diffmem.errors import ConfigError, ParameterError
 from diffmem.jobs import launch
 from diffmem.runs.identity import RunIdentity
@@ -44,15 +45,6 @@ _DESCRIPTION = (
     "Train one run and measure it: --config FILE [--config FILE …] [--key=value …]. The keys below are those of the "
     "run and its measurements; --model.help DDPM, --data.help Digits, --optimizer.help Adam, … show those of a class."
 )
-
-#: Options of the trainer that a run cannot have: why, and what to do instead.
-_NOT_TO_SET = {
-    "default_root_dir": ("the run's folder is computed", "set --run_root"),
-    "max_time": (
-        "a run ends at trainer.max_steps",
-        "stop it with SIGTERM, or let SLURM; run the same command again to resume",
-    ),
-}
 
 
 class CLI(LightningCLI):
@@ -118,10 +110,11 @@ class CLI(LightningCLI):
         raise user_error_behind(cause) or explain(cause, self._arguments, keys)
 
     def instantiate_classes(self) -> None:
+        rehearse(self.config["optimizer"], self.config.get("lr_scheduler"))
         try:
             super().instantiate_classes()
-        except ValueError as error:
-            cause = error
+        except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+            cause: Exception = error
         else:
             return
         error = user_error_behind(cause)
@@ -145,7 +138,7 @@ class CLI(LightningCLI):
         rng.seed_global(self.config["seed"], "weights")
 
     def before_instantiate_classes(self) -> None:
-        self._check()
+        check_config(self.config)
         plain = self.parser.dump(self.config, format="json", skip_none=False)
         self.identity = RunIdentity(json.loads(plain))
 
@@ -156,7 +149,7 @@ class CLI(LightningCLI):
             kwargs["accelerator"] = "cpu"
         try:
             trainer = super().instantiate_trainer(default_root_dir=self.identity.folder, plugins=plugins, **kwargs)
-        except (ValueError, MisconfigurationException) as error:
+        except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
             got, expected = str(error).splitlines()[0].rstrip("."), "options that Lightning takes"
             raise ConfigError("trainer", got=got, expected=expected, remedy="change --trainer.…") from error
         evaluation, wandb = self.config_init["evaluation"], self.config_init["wandb"]
@@ -164,47 +157,6 @@ class CLI(LightningCLI):
         evaluation.identity = {**self.identity.columns, "num_parameters": num_parameters}
         wandb.config = self.identity.config
         return trainer
-
-    def _check(self) -> None:
-        trainer, optimizer = self.config["trainer"], self.config.get("optimizer")
-        if trainer["max_steps"] < 1:
-            raise ConfigError(
-                "trainer.max_steps",
-                got=trainer["max_steps"],
-                expected="the number of optimizer updates, at least 1",
-                remedy="set --trainer.max_steps",
-            )
-        if trainer["accelerator"] == "mps":
-            raise ConfigError(
-                "trainer.accelerator",
-                got="mps",
-                expected="cpu, gpu or auto: the measurements need float64, which Apple's GPUs do not have",
-                remedy="set --trainer.accelerator=cpu",
-            )
-        for key, (reason, remedy) in _NOT_TO_SET.items():
-            if trainer[key] is not None:
-                raise ConfigError(f"trainer.{key}", got=trainer[key], expected=f"null: {reason}", remedy=remedy)
-        if re.match("64|transformer|.*16-true", str(trainer["precision"])):
-            raise ConfigError(
-                "trainer.precision",
-                got=trainer["precision"],
-                expected="32-true, bf16-mixed or 16-mixed: images and noise are float32",
-                remedy="set --trainer.precision",
-            )
-        if "ReduceLROnPlateau" in str(self.config.get("lr_scheduler")):
-            raise ConfigError(
-                "lr_scheduler",
-                got="ReduceLROnPlateau, which follows a measured loss",
-                expected="a schedule that is a function of the step",
-                remedy="set another --lr_scheduler",
-            )
-        if optimizer is None or "lr" not in optimizer.get("init_args", {}):
-            raise ConfigError(
-                "optimizer",
-                got="no optimizer" if optimizer is None else f"{optimizer['class_path']} without lr",
-                expected="a torch optimizer with a learning rate",
-                remedy="add --config configs/optimizer/adam.yaml or set --optimizer=Adam --optimizer.lr=0.001",
-            )
 
 
 def _refuse_linked_keys(args: list[str]) -> None:

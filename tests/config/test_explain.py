@@ -46,8 +46,29 @@ def attempt(capsys, tmp_path, *overrides, config=SMALL):
         ("--pictures.threshold=0.2", r"pictures\.threshold: .*; set --memorization\.threshold"),
         ("--trainer.accelerator=mps", r"trainer\.accelerator: got mps, expected cpu, gpu or auto"),
         ("--evaluation.num_samples=1", r"evaluation\.num_samples: got 1, expected at least 2"),
-        ("--optimizer.lr=-1", r"Invalid learning rate: -1"),
+        ("--optimizer.lr=-1", r"optimizer\.lr: got -1\.0, expected above 0"),
+        ("--optimizer.lr=0", r"optimizer\.lr: got 0\.0, expected above 0"),
+        ("--optimizer.weight_decay=-1", r"optimizer: got Adam, which fails \(Invalid weight_decay"),
+        ("--optimizer=SparseAdam", r"optimizer: got SparseAdam, which fails"),
+        ("--optimizer=Muon", r"optimizer: got Muon only supports 2D parameters"),
         ("--trainer.devices=0", r"trainer: got .*devices.*options that Lightning takes"),
+        ("--trainer.devices=-1", r"trainer: got .*devices.*options that Lightning takes"),
+        ("--trainer.accumulate_grad_batches=0", r"accumulate_grad_batches: got 0, expected at least 1"),
+        ("--trainer.max_epochs=0", r"trainer\.max_epochs: got 0, expected -1: a run ends at trainer\.max_steps"),
+        ("--trainer.limit_train_batches=0", r"limit_train_batches: got 0, expected null"),
+        ("--trainer.limit_train_batches=10", r"limit_train_batches: got 10, expected null"),
+        ("--trainer.overfit_batches=1", r"overfit_batches: got 1, expected 0: .*small --data\.n"),
+        ("--trainer.fast_dev_run=true", r"fast_dev_run: got True, expected false"),
+        ("--trainer.gradient_clip_val=-1", r"gradient_clip_val: got -1, expected above 0, or null"),
+        ("--trainer.min_steps=9", r"trainer\.min_steps: got 9, expected null"),
+        ("--status.every_seconds=-1", r"status\.every_seconds: got -1\.0, expected at least 0"),
+        ("--study=..", r"study: got \.\., expected a name below run_root"),
+        ("--study=a/../../b", r"study: got a/\.\./\.\./b, expected a name below run_root"),
+        ("--study=/tmp/a", r"study: got /tmp/a, expected a name below run_root"),
+        ("--study=${oc.env:PWD}", r"study: got /.*, expected a name below run_root"),
+        ("--study=", r"study: got '', expected the name of a folder"),
+        ("--study=a\x1b[2J", r"study: got 'a\\x1b\[2J', expected the name of a folder"),
+        ("--evaluation.steps=every:1 --trainer.max_steps=100000000000", r"1e\+11 steps, expected at most 1,000,000"),
         ("--trainer.precision=fp64", r"trainer\.precision: got fp64, expected .*bf16-mixed, .*null"),
         ("--model.compile=fast", r"model\.compile: got fast, expected default, reduce-overhead, max-autotune, null"),
         ("--trainer.max_step=3", r"trainer\.max_step: got an unknown key.*did you mean trainer\.max_steps\?"),
@@ -65,7 +86,7 @@ def attempt(capsys, tmp_path, *overrides, config=SMALL):
     ],
 )
 def test_a_mistake_ends_in_one_line(capsys, tmp_path, override, what):
-    code, message = attempt(capsys, tmp_path, override)
+    code, message = attempt(capsys, tmp_path, *override.split())
     assert code == 2
     assert re.fullmatch(rf"diffmem: .*{what}.*", message), message
     assert not (tmp_path / "runs").exists()
@@ -102,6 +123,14 @@ def test_a_rate_that_follows_a_loss_is_refused(capsys, tmp_path):
     [
         ("evaluation:\n  num_smaples: 3\n", r"evaluation\.num_smaples: .*evaluation\.num_samples.*FILE"),
         ("data: [1, ", r"FILE: .*expected YAML; fix it"),
+        ("", r"FILE: got nothing, expected keys with values; fill it or leave it out"),
+        ("# nothing yet\n", r"FILE: got nothing, .*"),
+        ("- 1\n", r"FILE: got list \[1\], .*"),
+        ("optimizer:\n  class_path: Nope\n", r"optimizer: got Nope, .*Adam.*; change it in FILE"),
+        (
+            "model:\n  init_args:\n    network:\n      class_path: Nope\n",
+            r"model\.network: got Nope, .*UNet; change it in FILE",
+        ),
     ],
 )
 def test_a_mistake_in_a_file_names_the_file(capsys, tmp_path, text, what):

@@ -1,0 +1,75 @@
+"""A few updates of small matrices, so that what an optimizer or a schedule cannot do is known before a run."""
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from diffmem.errors import ConfigError
+
+_STEPS = 3
+_MOST_LOSSES = 1000
+
+
+def rehearse(optimizer: Mapping[str, Any], scheduler: Mapping[str, Any] | None) -> None:
+    """Make the optimizer and the schedule of a config anew and take some steps with them.
+
+    Args:
+        optimizer: ``class_path`` and ``init_args``.
+        scheduler: The same of the schedule; None without one.
+
+    Raises:
+        ConfigError: A step fails, or gives a learning rate that is negative or no number.
+    """
+    device = "cuda" if optimizer["init_args"].get("capturable") and torch.cuda.is_available() else "cpu"
+    weights = [torch.nn.Parameter(torch.ones(rows, 3, device=device)) for rows in (2, 4, 5)]
+    calls = 0
+
+    def closure() -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls > _MOST_LOSSES:
+            raise ValueError(f"more than {_MOST_LOSSES} losses in {_STEPS} updates")
+        for weight in weights:
+            weight.grad = None
+        loss = torch.stack([weight.square().sum() for weight in weights]).sum()
+        loss.backward()
+        return loss
+
+    key, made = "optimizer", optimizer
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            rehearsed = _class(optimizer)(weights, **optimizer["init_args"])
+            if scheduler:
+                key, made = "lr_scheduler", scheduler
+                schedule = _class(scheduler)(rehearsed, **scheduler["init_args"])
+            for _ in range(_STEPS):
+                key, made = "optimizer", optimizer
+                rehearsed.step(closure)
+                if scheduler:
+                    key, made = "lr_scheduler", scheduler
+                    schedule.step()
+                rates = [float(group["lr"]) for group in rehearsed.param_groups]
+                if not all(math.isfinite(rate) and rate >= 0 for rate in rates):
+                    raise ValueError(f"a learning rate of {min(rates):g}")
+        except Exception as error:  # whatever it is, a run would meet it
+            name, reason = made["class_path"].rpartition(".")[2], " ".join(str(error).split()) or type(error).__name__
+            raise ConfigError(
+                key, got=f"{name}, which fails ({reason})", expected="one that can train", remedy=f"change --{key}"
+            ) from error
+    if calls > _STEPS:
+        name, times = (
+            optimizer["class_path"].rpartition(".")[2],
+            optimizer["init_args"].get("max_iter", calls // _STEPS),
+        )
+        warnings.warn(
+            f"{name} computes the loss up to {times} times an update: its updates take as much longer", stacklevel=1
+        )
+
+
+def _class(chosen: Mapping[str, Any]) -> Any:
+    module, _, name = chosen["class_path"].rpartition(".")
+    return getattr(__import__(module, fromlist=[name]), name)
