@@ -10,6 +10,7 @@ Exit codes: 0 done, 1 broken weights, 2 bad config, 3 bad data.
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,11 @@ from diffmem.callbacks.observer import EvaluationObserver
 from diffmem.callbacks.pictures import Pictures
 from diffmem.callbacks.provenance import check_same_images, environment
 from diffmem.command_line import Parser, exit_code_of
+from diffmem.config.identify import measurement_id
+from diffmem.config.keys import Key
 from diffmem.config.parser import CLI
 from diffmem.errors import EXIT_DONE, CheckpointError, ConfigError, DataError
 from diffmem.files import is_whole, locked, put_row, read_table, write_atomic
-
-#: Keys and groups of keys that change what is measured and leave model and training as they were.
-MEASUREMENTS = (
-    "memorization", "frechet", "fid", "losses", "scores", "likelihood",
-    "evaluation.num_samples", "evaluation.sampler", "evaluation.sampling_steps", "evaluation.batch_size",
-    "data.path", "data.num_test", "data.num_references", "data.reference_size",
-    "trainer.accelerator",
-)  # fmt: skip
 
 _ON_ONE_DEVICE = ("--trainer.devices=1", "--trainer.num_nodes=1", "--trainer.strategy=auto")
 
@@ -58,7 +53,7 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
         run: The run's folder; nothing in it changes but its subfolder ``evaluate``.
         checkpoints: ``"all"``, or some of ``"last"``, ``"generalization"`` (what early stopping kept) and the saved
             steps, with commas between.
-        overrides: ``--key=value`` for keys among :data:`MEASUREMENTS`.
+        overrides: ``--key=value`` for keys of the measurements: see :data:`diffmem.roles.Role`.
         out: Table to write; None for ``RUN/evaluate/<hash of the config>.csv``. A ``.json`` beside it records what was
             done. A step that the table already has is replaced.
 
@@ -71,7 +66,7 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
     """
     overrides = overrides or []
     for override in overrides:
-        _check_override(override)
+        _check_form(override)
     config = run / "config.yaml"
     if not config.is_file():
         raise DataError(
@@ -79,14 +74,16 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
         )
     paths = _checkpoints(run / "checkpoints", checkpoints)
     cli = CLI(["--config", str(config), *overrides, *_ON_ONE_DEVICE])
+    for override in overrides:
+        _check_role(override, cli.keys)
     trainer, model, data = cli.trainer, cli.model, cli.datamodule
     evaluation: Evaluation = cli.config_init["evaluation"]
     trainer.callbacks = [each for each in trainer.callbacks if _only_measures(each)]
     data.check()
     check_same_images(run, data)
     evaluation.check(trainer, model, data)
-    table = out or run / "evaluate" / f"{cli.identity.config_hash}.csv"
-    _check_table(table, cli.identity.config_hash)
+    table = out or run / "evaluate" / f"{measurement_id(cli.keys)}.csv"
+    _check_table(table, measurement_id(cli.keys))
     lock = table.with_name(f".{table.name}.lock")
     try:
         with locked(lock, wait=True):  # refused now, not after the first measurement
@@ -97,6 +94,12 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
         ) from error
     data.setup()
     model.to(trainer.strategy.root_device)
+    record: dict[str, Any] = {"measurement": measurement_id(cli.keys), "run": str(run), "overrides": overrides}
+    fid: FID = cli.config_init["fid"]
+    if fid.inception is not None:
+        record["fid"] = fid.protocol(data, evaluation.num_samples)
+    with locked(lock, wait=True):
+        write_atomic(table.with_suffix(".json"), json.dumps({**record, **environment(trainer)}, indent=2) + "\n")
     for path in paths:
         state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state["state_dict"])
@@ -104,12 +107,6 @@ def evaluate(run: Path, checkpoints: str = "last", overrides: list[str] | None =
         with locked(lock, wait=True):
             put_row(table, row)
         print(f"step {row['step']}" + (f": f_mem {row['f_mem']:.1%}" if "f_mem" in row else ""), flush=True)
-    record: dict[str, Any] = {"run": str(run), "overrides": overrides, **environment(trainer)}
-    fid: FID = cli.config_init["fid"]
-    if fid.inception is not None:
-        record["fid"] = fid.protocol(data, evaluation.num_samples)
-    with locked(lock, wait=True):
-        write_atomic(table.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
     return table
 
 
@@ -117,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m diffmem.evaluate",
         description="Measure saved checkpoints of a run again, into a table of its own.",
-        epilog=f"--key=value for these keys, or keys of these groups: {', '.join(MEASUREMENTS)}",
+        epilog="--key=value for the keys of measurements, e.g. --memorization.threshold=0.25",
         allow_abbrev=False,
     )
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder of the run")
@@ -128,16 +125,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_override(override: str) -> None:
-    key, equals, _ = override.lstrip("-").partition("=")
-    plain = key.replace(".init_args", "")
-    if not override.startswith("--") or not equals:
+def _check_form(override: str) -> None:
+    if not override.startswith("--") or "=" not in override:
         raise ConfigError(override, got="no value", expected="--key=value", remedy=f"write {override}=VALUE")
-    if not any(plain == allowed or plain.startswith(f"{allowed}.") for allowed in MEASUREMENTS):
+
+
+def _check_role(override: str, keys: Sequence[Key]) -> None:
+    """Refuse a key that shapes the training, or that no measurement reads."""
+    name = override.lstrip("-").partition("=")[0].replace(".init_args", "")
+    changed = [key for key in keys if key.name == name or key.name.startswith(f"{name}.")]
+    if not changed or not {key.role for key in changed} <= {"location", "protocol", "measurement"}:
+        groups = {key.name.partition(".")[0] for key in keys if key.role in ("protocol", "measurement")}
         raise ConfigError(
-            plain,
-            got="a key that does not change the measurements alone",
-            expected=f"one of {', '.join(MEASUREMENTS)}",
+            name,
+            got="a key that changes more than the measurements, or none of them",
+            expected=f"a measurement's key, of {', '.join(sorted(groups))}",
             remedy="train another run with diffmem.fit, or leave it out",
         )
 
@@ -168,14 +170,17 @@ def _checkpoints(folder: Path, which: str) -> list[Path]:
     return [named[name] for name in names]
 
 
-def _check_table(table: Path, config_hash: str) -> None:
-    """Rows of two configs in one table would be read as one curve."""
-    others = {row["config_hash"] for row in read_table(table)} - {config_hash}
-    if others:
+def _check_table(table: Path, measurement_id: str) -> None:
+    """Rows of two measurements in one table would be read as one curve."""
+    record = table.with_suffix(".json")
+    if not read_table(table):
+        return
+    found = json.loads(record.read_text(encoding="utf-8")).get("measurement") if record.exists() else "unknown"
+    if found != measurement_id:
         raise DataError(
             str(table),
-            got=f"rows of another config ({', '.join(sorted(others))})",
-            expected=f"a table of {config_hash}, or none",
+            got=f"rows of another measurement ({found})",
+            expected=f"a table of {measurement_id}, or none",
             remedy="choose another --out",
         )
 

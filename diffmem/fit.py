@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from diffmem import startup
 from diffmem.command_line import exit_code_of
-from diffmem.errors import EXIT_DONE, EXIT_REQUEUE, DataError
+from diffmem.errors import EXIT_DONE, EXIT_REQUEUE, ConfigError
 from diffmem.jobs import signals
 
 if TYPE_CHECKING:
     from diffmem.config.parser import CLI
+    from diffmem.runs.identity import RunIdentity
 
 
 def main(args: list[str] | None = None) -> int:
@@ -30,27 +32,27 @@ def _fit(cli: CLI) -> int:
     from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
     from diffmem.callbacks.checkpoint import newest_checkpoint
+    from diffmem.callbacks.provenance import check_same_images
     from diffmem.files import write_atomic
     from diffmem.jobs import launch
-    from diffmem.runs.identity import locked
-    from diffmem.runs.state import RunState, state_of_run, write_state
+    from diffmem.runs.continuation import check_extension, is_finished
+    from diffmem.runs.identity import check_protocol, locked
+    from diffmem.runs.state import RunState, write_state
 
-    trainer, data, folder = cli.trainer, cli.datamodule, cli.identity.folder
+    trainer, data, folder = cli.trainer, cli.datamodule, cli.folder
     first_rank = rank_zero_only.rank == 0
     launch.check_launch(trainer)
     data.check(trainer.num_devices * trainer.num_nodes)
     cli.config_init["evaluation"].check(trainer, cli.model, data)
-    if state_of_run(folder).state == "done":
-        if not (folder / "evaluations.csv").exists():
-            raise DataError(
-                str(folder),
-                got="a finished run without evaluations.csv",
-                expected="its table",
-                remedy="delete the folder to train again, or run diffmem.evaluate --checkpoints=all",
-            )
+    if first_rank:
+        _adopt(cli)
+    check_same_images(folder, data)
+    check_extension(folder, cli.plain_config)
+    if is_finished(folder, cli.plain_config):
         if first_rank:
-            _announce(folder, "finished before, nothing to do")
+            _announce(folder, "finished before, nothing to do; a larger --trainer.max_steps goes on")
         return EXIT_DONE
+    check_protocol(folder, cli.identity)
     if first_rank:
         _announce(folder)
     with locked(folder) if first_rank else contextlib.nullcontext():
@@ -59,6 +61,7 @@ def _fit(cli: CLI) -> int:
             print(_beginning(folder, checkpoint), flush=True)
             (folder / "checkpoints").mkdir(exist_ok=True)
             write_atomic(folder / "config.yaml", cli.parser.dump(cli.config, skip_none=False))
+            cli.identity.write(folder)
             write_state(RunState("starting", folder))
         try:
             trainer.fit(cli.model, datamodule=data, ckpt_path=checkpoint)
@@ -71,6 +74,30 @@ def _fit(cli: CLI) -> int:
         if first_rank:
             print(summary(folder))
     return EXIT_DONE
+
+
+def _adopt(cli: CLI) -> None:
+    """Take over the run of an earlier version that was named, or name one that would be trained a second time."""
+    from diffmem.config.identify import identify_known
+    from diffmem.runs.adoption import adopt, find_earlier
+
+    def identify(config: Mapping[str, Any]) -> RunIdentity:
+        return identify_known(config, cli.plain_config)
+
+    if cli.config["adopt"]:
+        if not cli.folder.joinpath("identity.json").exists():
+            adopt(Path(cli.config["adopt"]), cli.folder, cli.identity, identify)
+        return
+    if cli.folder.joinpath("config.yaml").exists():
+        return
+    earlier = find_earlier(cli.folder, cli.identity, identify)
+    if earlier is not None:
+        raise ConfigError(
+            "run",
+            got=f"the same training in {earlier}, of an earlier version",
+            expected="one run of each training",
+            remedy=f"add --adopt={earlier} to go on with it, or --study=NAME to train it again",
+        )
 
 
 def _announce(folder: Path, *remarks: str) -> None:

@@ -19,6 +19,7 @@ def test_run_folder_holds_what_the_readme_lists(finished_run):
         ".lock",
         "config.yaml",
         "evaluations.csv",
+        "identity.json",
         "metrics.csv",
         "provenance.json",
         "status.json",

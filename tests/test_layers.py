@@ -10,7 +10,20 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [
-    {"__init__", "command_line", "errors", "files", "ranks", "rng", "shipped", "startup", "steps", "text", "transfer"},
+    {
+        "__init__",
+        "command_line",
+        "errors",
+        "files",
+        "ranks",
+        "rng",
+        "roles",
+        "shipped",
+        "startup",
+        "steps",
+        "text",
+        "transfer",
+    },
     {"diffusion", "metrics", "networks", "optim", "theory"},
     {"data", "models"},
     {"runs"},
@@ -22,7 +35,7 @@ LAYERS = [
 #: What reads runs, or starts and lists them, on a machine without torch.
 TORCH_FREE = {
     *("__main__", "analysis", "command_line", "compare", "errors", "files", "init", "jobs", "runs"),
-    *("report", "shipped", "startup", "status", "steps", "text"),
+    *("report", "roles", "shipped", "startup", "status", "steps", "text"),
 }
 #: What of these meets Lightning.
 WITH_TORCH = {"jobs/launch.py"}

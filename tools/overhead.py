@@ -92,7 +92,7 @@ def trained_in_scratch(arguments: list[str], *callbacks: pl.Callback) -> Iterato
     with tempfile.TemporaryDirectory() as scratch:
         cli = CLI([*arguments, f"--run_root={scratch}"])
         cli.trainer.callbacks.extend(callbacks)
-        (cli.identity.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (cli.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         cli.trainer.fit(cli.model, datamodule=cli.datamodule)
         yield cli
 

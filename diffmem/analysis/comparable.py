@@ -1,15 +1,17 @@
 """Which runs may be compared: refused by name where they were not measured or configured alike."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from diffmem.analysis.runs import FREE, IDENTITY, Run
+from diffmem.analysis.runs import Run
 from diffmem.errors import ConfigError, DataError
-from diffmem.runs.identity import RunIdentity
 
 SYMBOLS = {"num_parameters": "p"}
 _MAX_SHOWN = 4
+#: Columns that say how f_mem, samples and losses were measured.
+_PROTOCOL = ("threshold", "sampler", "loss_t")
+_NOT_SETTING = ("seed", "data.n", "data.index")
+_SETTING_COLUMNS = ("model", "num_parameters", "optimizer", "lr")
 
 
 def group_runs(runs: Sequence[Run], by: Sequence[str]) -> dict[str, list[Run]]:
@@ -43,54 +45,68 @@ def group_runs(runs: Sequence[Run], by: Sequence[str]) -> dict[str, list[Run]]:
     return dict(sorted(groups.items(), key=order))
 
 
-def refuse_different_measurements(runs: Sequence[Run]) -> None:
-    """Values are compared only where they come from as many samples, the same threshold and the same FID protocol.
+def refuse_different_protocols(runs: Sequence[Run], quality: str, by: Sequence[str] = ()) -> None:
+    """Columns are compared only where they mean the same in all runs.
 
-    A Fréchet distance falls with the number of samples, and f_mem rises with the threshold.
+    f_mem rises with the threshold; a Fréchet distance falls with the number of samples and depends on the held-out set;
+    all samples depend on the sampler and its steps; losses on their diffusion time. What else the runs measured, and
+    how often, may differ. A column that a table lacks says nothing.
+
+    Args:
+        runs: The runs to compare.
+        quality: Column of the quality.
+        by: Columns by which the runs are told apart, and which may therefore differ.
 
     Raises:
-        DataError: Runs differ in ``num_samples``, ``threshold`` or ``protocol``.
+        DataError: Runs differ in a column that says how a compared one was measured.
     """
-    for name in ("num_samples", "threshold", "protocol"):
+    of_quality = ("protocol",) if quality == "fid" else ("num_samples", "num_test")
+    for name in (*_PROTOCOL, *of_quality):
         found: dict[float | str, str] = {}
-        for run in runs:
+        for run in runs if name not in by else ():
             if name in run.table.columns:
-                for value in run.table[name].dropna().unique().tolist():
+                values = run.table[name].dropna().unique().tolist()
+                # a refined row pools several sets of as many samples as the others have
+                for value in [min(values)] if name == "num_samples" and values else values:
                     found.setdefault(value, run.name)
         if len(found) > 1:
             both = list(found.items())[:2]
             shown = " and ".join(f"{value if isinstance(value, str) else f'{value:g}'} ({run})" for value, run in both)
             raise DataError(
-                name, got=shown, expected="the same in all runs", remedy="evaluate them alike or leave runs out"
+                name,
+                got=shown,
+                expected="the same in all runs",
+                remedy="measure one of them again with diffmem.evaluate, or leave it out",
             )
 
 
 def _refuse_mixed_settings(label: str, runs: Sequence[Run]) -> None:
-    with_setting = all("setting" in run.identity for run in runs)
-    columns = ["setting"] if with_setting else [name for name in IDENTITY if name not in (*FREE, "setting")]
-
-    def settings(run: Run) -> dict[str, object]:
-        return {name: run.identity[name] for name in columns if name in run.identity}
-
-    others = [run for run in runs if settings(run) != settings(runs[0])]
+    others = [run for run in runs if not _same_setting(run, runs[0])]
     if not others:
         return
-    alike = [run for run in runs if settings(run) == settings(runs[0])]
-    first, other = (next((run for run in members if run.config()), members[0]) for members in (alike, others))
-    keys = _differing_keys(first, other)
-    for names in ([name for name in IDENTITY if name not in (*FREE, "setting")], ["setting"]):
-        keys = keys or [
-            f"{name} {first.identity.get(name, 'missing')} and {other.identity.get(name, 'missing')}"
-            for name in names
-            if first.identity.get(name) != other.identity.get(name)
-        ]
+    alike = [run for run in runs if _same_setting(run, runs[0])]
+    first, other = (next((run for run in members if run.training()), members[0]) for members in (alike, others))
+    columns = [name for name in _SETTING_COLUMNS if first.identity.get(name) != other.identity.get(name)]
+    keys = _differing_keys(first, other) or [
+        f"{name} {first.identity.get(name, 'missing')} and {other.identity.get(name, 'missing')}"
+        for name in columns or ["setting"]
+    ]
     more = f" and {len(keys) - _MAX_SHOWN} more" if len(keys) > _MAX_SHOWN else ""
+    apart = "study" if first.identity.get("study") != other.identity.get("study") else "setting"
     raise DataError(
         f"group {label!r}",
         got=f"two settings, {first.name} and {other.name}, which differ in {'; '.join(keys[:_MAX_SHOWN])}{more}",
         expected="runs that differ in n, index and seed alone",
-        remedy="separate them with --by, e.g. --by optimizer,lr,study, or leave one out",
+        remedy=f"add --by {','.join(dict.fromkeys(['optimizer', *(columns or [apart])]))}, or leave one out",
     )
+
+
+def _same_setting(a: Run, b: Run) -> bool:
+    """Whether two runs are of one curve τ(n). Hashes of different schemata say nothing: their columns decide."""
+    hashed = all("setting" in run.identity for run in (a, b))
+    if hashed and a.identity.get("schema") == b.identity.get("schema"):
+        return a.identity["setting"] == b.identity["setting"]
+    return all(a.identity.get(name) == b.identity.get(name) for name in _SETTING_COLUMNS)
 
 
 def _refuse_repeated_runs(runs: Sequence[Run]) -> None:
@@ -111,35 +127,9 @@ def _refuse_repeated_runs(runs: Sequence[Run]) -> None:
 
 
 def _differing_keys(a: Run, b: Run) -> list[str]:
-    """Keys of the two ``config.yaml`` that make their settings differ, with both values; [] without these files."""
-    configs = [run.config() for run in (a, b)]
-    if not all(configs):
+    """Keys of two trainings that differ, with both values; [] where one has no ``identity.json``."""
+    first, other = a.training(), b.training()
+    if not (first and other):
         return []
-    flat = [_flatten(config) for config in configs]
-    keys = [key for key in dict.fromkeys([*flat[0], *flat[1]]) if flat[0].get(key) != flat[1].get(key)]
-    return [f"{key} {flat[0].get(key, 'missing')} and {flat[1].get(key, 'missing')}" for key in keys if _matters(key)]
-
-
-def _matters(key: str) -> bool:
-    """Whether ``key`` of the config is part of the setting."""
-
-    def setting(value: str) -> str:
-        config: dict[str, Any] = {}
-        place = config
-        *parents, leaf = key.split(".")
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[leaf] = value
-        return RunIdentity(config).setting
-
-    return setting("a") != setting("b")
-
-
-def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat.update(_flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+    keys = [key for key in sorted({*first, *other}) if key not in _NOT_SETTING and first.get(key) != other.get(key)]
+    return [f"{key} {first.get(key, 'default')} and {other.get(key, 'default')}" for key in keys]

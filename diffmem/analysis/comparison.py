@@ -11,7 +11,7 @@ import numpy as np
 from diffmem.analysis import gap as gaps
 from diffmem.analysis import timescales
 from diffmem.analysis.collapse import Collapse, collapse
-from diffmem.analysis.comparable import group_runs, refuse_different_measurements
+from diffmem.analysis.comparable import group_runs, refuse_different_protocols
 from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.ladder import Rung, criteria, ladder
 from diffmem.analysis.levels import shared_level
@@ -121,7 +121,7 @@ def compare(runs: Sequence[Run], rules: Rules = Rules()) -> Comparison:
         DataError: Runs that cannot be compared; see :mod:`~diffmem.analysis.comparable`.
     """
     quality = quality_column(runs, rules.quality)
-    refuse_different_measurements(runs)
+    refuse_different_protocols(runs, quality, rules.by)
     grouped = group_runs(runs, rules.by)
     level = shared_level(runs, quality, rules.quality_level)
     among = criteria(runs, quality, level.value)

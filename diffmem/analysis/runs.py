@@ -12,6 +12,7 @@ import numpy as np
 from diffmem.analysis.estimate import Array
 from diffmem.errors import ConfigError, DataError
 from diffmem.files import folders_with, read_table
+from diffmem.runs.identity import read_identity
 from diffmem.text import one_line
 
 if TYPE_CHECKING:
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
 
 TABLE = "evaluations.csv"
 IDENTITY = (
-    "study", "model", "num_parameters", "n", "index", "optimizer", "lr", "seed", "setting", "config_hash",
+    "study", "model", "num_parameters", "n", "index", "optimizer", "lr", "seed", "schema", "setting", "config_hash",
 )  # fmt: skip
-#: What runs of one cell may differ in; ``study`` is a label and ``config_hash`` covers n, index, seed and length.
-FREE = ("study", "n", "index", "seed", "config_hash")
 CLOCKS = {
     "updates": "updates",
     "images": "images seen",
@@ -88,6 +87,14 @@ class Run:
             got = " ".join(str(error).split())
             raise DataError(str(path), got=got, expected="a YAML file", remedy="fix or delete it") from error
         return config if isinstance(config, dict) else {}
+
+    def training(self) -> Mapping[str, Any]:
+        """Keys that shape the weights and differ from their defaults; {} where the folder has no ``identity.json``.
+
+        Raises:
+            DataError: The file is damaged.
+        """
+        return {} if self.folder is None else read_identity(self.folder).get("training", {})
 
     @property
     def num_samples(self) -> int | None:

@@ -17,7 +17,6 @@ from diffmem.analysis.comparison import Comparison
 from diffmem.analysis.report import HEADER, csv_row, rule_lines, table_rows, text_table
 from diffmem.analysis.runs import IDENTITY, Run, run_of_table
 from diffmem.errors import ConfigError, DataError
-from diffmem.runs.identity import RunIdentity
 
 Mode = Literal["online", "offline"]
 
@@ -233,12 +232,22 @@ def _remote_runs(target: str, api: Api | None, missing_is_empty: bool = False) -
 
 
 def _identity(remote: Any) -> Mapping[str, Any]:
-    """Identity columns from a run's config: those of an uploaded run, or the config that it was trained with."""
+    """Identity columns from a run's config: those of an uploaded or a mirrored run, or what a mirrored config says."""
     config = dict(remote.config)
-    if "n" in config:
-        return {name: config[name] for name in IDENTITY if name in config}
+    columns = config if "n" in config else config.get("identity")
+    if columns:
+        return {name: columns[name] for name in IDENTITY if name in columns}
     try:
-        return RunIdentity(config).columns
+        data, optimizer = config["data"]["init_args"], config["optimizer"]
+        return {
+            "study": config["study"],
+            "model": (config["model"]["init_args"].get("network") or config["model"])["class_path"].rpartition(".")[2],
+            "n": data["n"],
+            "index": data["index"],
+            "optimizer": optimizer["class_path"].rpartition(".")[2],
+            "lr": optimizer["init_args"]["lr"],
+            "seed": config["seed"],
+        }
     except (KeyError, TypeError) as error:
         raise DataError(
             f"wandb run {remote.id}",

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import ClassVar
 
 import lightning.pytorch as pl
 
@@ -9,6 +10,7 @@ from diffmem import ranks
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.errors import CheckpointError, DivergenceError, require_at_least
 from diffmem.files import is_whole, partial_path, publish
+from diffmem.roles import Role
 
 LAST = "last.ckpt"
 
@@ -26,6 +28,8 @@ class Checkpoint(UpdateCallback):
         ConfigError: ``every_n_steps`` below 1 or ``keep`` below 2.
         DivergenceError: A weight is not finite; nothing is written.
     """
+
+    role: ClassVar[Role] = "operation"
 
     def __init__(self, every_n_steps: int = 1000, keep: int | None = None) -> None:
         require_at_least(1, "checkpoint", every_n_steps=every_n_steps)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import lightning.pytorch as pl
 
@@ -17,6 +17,7 @@ from diffmem.callbacks.observer import EvaluationObserver, Row
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, DataError, require_one_of
 from diffmem.files import read_table, write_atomic
+from diffmem.roles import Role
 
 CHECKPOINT, REPORT = "generalization.ckpt", "generalization.json"
 
@@ -29,7 +30,7 @@ class EarlyStopping(EvaluationObserver):
     alone, so that a resumed run decides as an uninterrupted one.
 
     Args:
-        mode: ``"off"``; ``"mark"``: keep the checkpoint and train on; ``"stop"``: end training at the onset.
+        mode: None: off; ``"mark"``: keep the checkpoint and train on; ``"stop"``: end training at the onset.
         rule: ``"f_mem"`` or ``"loss_split"``, which needs no samples.
         level: Threshold at which the rule declares the onset; None for its default.
         quality_level: Largest FID or Fréchet distance that counts as good, as the level of τ_gen; None for no bound.
@@ -42,16 +43,18 @@ class EarlyStopping(EvaluationObserver):
         DataError: Before training: previous runs that cannot be read or predict nothing.
     """
 
+    role: ClassVar[Role] = "operation"
+
     def __init__(
         self,
-        mode: Literal["off", "mark", "stop"] = "off",
+        mode: Literal["mark", "stop"] | None = None,
         rule: Rule = "f_mem",
         level: float | None = None,
         quality_level: float | None = None,
         plateau_factor: float = PLATEAU_FACTOR,
         previous: list[str] | None = None,
     ) -> None:
-        require_one_of(("off", "mark", "stop"), "early_stopping.mode", mode)
+        require_one_of((None, "mark", "stop"), "early_stopping.mode", mode)
         check_rule(rule, level, plateau_factor)
         if previous is not None and len(previous) < 2:
             raise ConfigError(
@@ -65,7 +68,7 @@ class EarlyStopping(EvaluationObserver):
         self._rows: list[Row] = []
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
-        if self.mode == "off":
+        if self.mode is None:
             return
         if self.rule == "f_mem" and num_samples == 0:
             raise ConfigError(
@@ -78,7 +81,7 @@ class EarlyStopping(EvaluationObserver):
             predict_from(self.previous, data.n)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.mode == "off":
+        if self.mode is None:
             return
         rows = read_table(table_path(trainer)) if trainer.global_step else []  # step 0 begins a new table
         self._rows = [row for row in rows if int(row["step"]) <= trainer.global_step]
@@ -92,7 +95,7 @@ class EarlyStopping(EvaluationObserver):
                 self._save(trainer)
 
     def on_row(self, trainer: pl.Trainer, row: Row) -> None:
-        if self.mode == "off":
+        if self.mode is None:
             return
         self._rows.append(row)
         self._decide(trainer)

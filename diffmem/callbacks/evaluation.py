@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import lightning.pytorch as pl
 import torch
@@ -17,6 +18,7 @@ from diffmem.data.subset import SubsetData
 from diffmem.diffusion.sampling import check_sampling_steps, make_sampler
 from diffmem.errors import ConfigError, DivergenceError, parameters_of, require_at_least
 from diffmem.files import put_row, read_table
+from diffmem.roles import Role
 from diffmem.steps import scheduled_steps
 
 
@@ -47,6 +49,8 @@ class Evaluation(UpdateCallback):
         ConfigError: A count below 1, steps of an unknown form, a budget that is no share, or a trainer without
             ``max_steps``.
     """
+
+    roles: ClassVar[dict[str, Role]] = dict.fromkeys(("num_samples", "sampler", "sampling_steps"), "protocol")
 
     def __init__(
         self,
@@ -143,6 +147,7 @@ class Evaluation(UpdateCallback):
         row: dict[str, float | int | str | None] = {
             **self._row_start(trainer, data, step),
             "num_samples": num_samples,
+            "sampler": self.sampler.name if num_samples else None,
             **(pl_module.columns(step) if hasattr(pl_module, "columns") else {}),
         }
         with evaluating(trainer, pl_module):
@@ -202,6 +207,7 @@ class Evaluation(UpdateCallback):
             "images_seen": images_seen,
             "epochs": images_seen / len(data.train_images),
             "batch_size": batch_size,
+            "num_test": len(data.test_images),
         }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import torch
@@ -18,6 +18,7 @@ from diffmem.errors import ConfigError, require_at_least
 from diffmem.metrics.features import InceptionFeatures
 from diffmem.metrics.frechet import Reference, feature_moments
 from diffmem.metrics.kernel import kernel_distance
+from diffmem.roles import Role
 
 
 class FID(EvaluationObserver):
@@ -43,6 +44,12 @@ class FID(EvaluationObserver):
         ConfigError: A count below 1, or torch-fidelity is not installed.
         DataError: The weights are missing or something else.
     """
+
+    roles: ClassVar[dict[str, Role]] = {
+        "references": "protocol",
+        "kid_subsets": "protocol",
+        "kid_subset_size": "protocol",
+    }
 
     needs_samples = True
 

@@ -1,5 +1,7 @@
 """KL(P₀‖P_θ): how much the model's law differs from a known law of the data."""
 
+from typing import ClassVar
+
 import lightning.pytorch as pl
 import torch
 
@@ -8,6 +10,7 @@ from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, require_at_least
 from diffmem.metrics.likelihood import check_num_steps, kl_divergence
+from diffmem.roles import Role
 
 
 class Likelihood(EvaluationObserver):
@@ -17,7 +20,7 @@ class Likelihood(EvaluationObserver):
     error, empty for a single point. The points are the same at every step.
 
     Args:
-        num_points: Number of points; 0 for no KL. A point costs 2·(d + 1) network calls a step of the integral.
+        num_points: Number of points; None for no KL. A point costs 2·(d + 1) network calls a step of the integral.
         num_steps: Steps of the integral.
         batch_size: Points per network call.
 
@@ -25,13 +28,14 @@ class Likelihood(EvaluationObserver):
         ConfigError: A count that cannot be used, data whose law is not known, or a model of one diffusion time.
     """
 
-    def __init__(self, num_points: int = 0, num_steps: int = 100, batch_size: int = 1024) -> None:
-        require_at_least(0, "likelihood", num_points=num_points)
-        require_at_least(1, "likelihood", batch_size=batch_size)
+    roles: ClassVar[dict[str, Role]] = {"num_points": "protocol", "num_steps": "protocol"}
+
+    def __init__(self, num_points: int | None = None, num_steps: int = 100, batch_size: int = 1024) -> None:
+        require_at_least(1, "likelihood", num_points=num_points, batch_size=batch_size)
         self.num_points, self.num_steps, self.batch_size = num_points, num_steps, batch_size
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
-        if self.num_points == 0:
+        if self.num_points is None:
             return
         reasons = {
             "data whose law is not known": data.law is None,
@@ -42,13 +46,13 @@ class Likelihood(EvaluationObserver):
                 raise ConfigError(
                     "likelihood.num_points",
                     got=f"{self.num_points}, but {reason}",
-                    expected="0",
-                    remedy="set --likelihood.num_points=0",
+                    expected="null",
+                    remedy="set --likelihood.num_points=null",
                 )
         check_num_steps(self.num_steps, model.schedule)
 
     def measure(self, snapshot: Snapshot) -> Row:
-        if self.num_points == 0:
+        if self.num_points is None:
             return {}
         rows, data = ranks.share(self.num_points), snapshot.data
         found = torch.zeros(self.num_points, dtype=torch.float64, device=snapshot.device)

@@ -1,6 +1,6 @@
 """L_train and L_test: the denoising loss at small diffusion times, where memorization shows first."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import torch
@@ -10,6 +10,7 @@ from diffmem import ranks, rng
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, parameters_of, require_at_least
+from diffmem.roles import Role
 
 
 class Losses(EvaluationObserver):
@@ -19,7 +20,7 @@ class Losses(EvaluationObserver):
     Columns ``loss_train``, ``loss_test`` are means over images and draws, per dimension (1 for a predictor of zero);
     ``…_std`` their standard deviation over the draws, empty for a single draw; ``loss_gen`` = loss_test − loss_train.
     Of several times the first has these names, by which other parts know the losses; a suffix names each further one,
-    as in ``loss_train_t0.1`` and ``loss_train_t0.1_std``.
+    as in ``loss_train_t0.1`` and ``loss_train_t0.1_std``; ``loss_t`` is the first time.
 
     Args:
         t: Diffusion time or times; 0.01 in the paper.
@@ -31,6 +32,8 @@ class Losses(EvaluationObserver):
         ConfigError: A count below 1, no time or one twice; before training: ``t`` not a time of the model, fewer steps
             in its network, or data of a shape it cannot take.
     """
+
+    roles: ClassVar[dict[str, Role]] = {"t": "protocol", "num_draws": "protocol"}
 
     def __init__(self, t: float | list[float] = 0.01, num_draws: int = 5, batch_size: int = 512, seed: int = 0) -> None:
         require_at_least(1, "losses", num_draws=num_draws, batch_size=batch_size)
@@ -66,7 +69,7 @@ class Losses(EvaluationObserver):
             ) from error
 
     def measure(self, snapshot: Snapshot) -> Row:
-        columns: dict[str, Any] = {}
+        columns: dict[str, Any] = {"loss_t": self.times[0]}
         for t in self.times:
             suffix = "" if t == self.times[0] else f"_t{t:g}"
             for name, images in {"train": snapshot.train_images, "test": snapshot.heldout_images}.items():

@@ -1,5 +1,7 @@
 """Memorization of the training images, beside what chance gives on images never trained on."""
 
+from typing import ClassVar
+
 import torch
 from torchmetrics import MeanMetric
 
@@ -10,6 +12,7 @@ from diffmem.metrics.memorization import (
     duplicate_count,
     wilson_interval,
 )
+from diffmem.roles import Role
 
 
 class Memorization(EvaluationObserver):
@@ -26,6 +29,8 @@ class Memorization(EvaluationObserver):
     Raises:
         ConfigError: ``threshold`` outside (0, 1).
     """
+
+    roles: ClassVar[dict[str, Role]] = {"threshold": "protocol"}
 
     needs_samples = True
 

@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from typing import ClassVar
 
 import lightning.pytorch as pl
 import numpy as np
@@ -16,6 +17,7 @@ from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, require_at_least
 from diffmem.files import write_atomic
 from diffmem.metrics.memorization import check_threshold, is_memorized
+from diffmem.roles import Role
 from diffmem.runs.samples import FOLDER, KeptSamples
 
 _MIN_PIXELS = 48
@@ -31,17 +33,19 @@ class Pictures(EvaluationObserver):
     are those of all samples of the first rank, the pictures those of ``num_samples``.
 
     Args:
-        num_samples: Number of pairs, 0 for no pictures. At most this rank's share of the samples is shown.
+        num_samples: Number of pairs, None for no pictures. At most this rank's share of the samples is shown.
         threshold: As in :class:`diffmem.callbacks.memorization.Memorization`.
 
     Raises:
-        ConfigError: A negative count, or ``threshold`` outside (0, 1).
+        ConfigError: A count below 1, or ``threshold`` outside (0, 1).
     """
+
+    role: ClassVar[Role] = "operation"
 
     needs_samples = True
 
-    def __init__(self, num_samples: int = 32, threshold: float = 1 / 3) -> None:
-        require_at_least(0, "pictures", num_samples=num_samples)
+    def __init__(self, num_samples: int | None = 32, threshold: float = 1 / 3) -> None:
+        require_at_least(1, "pictures", num_samples=num_samples)
         check_threshold(threshold)
         self.num_samples, self.threshold = num_samples, threshold
 
@@ -50,12 +54,12 @@ class Pictures(EvaluationObserver):
             raise ConfigError(
                 "pictures.num_samples",
                 got=f"{self.num_samples} pictures of data that are not images",
-                expected="0",
-                remedy="set --pictures.num_samples=0",
+                expected="null",
+                remedy="set --pictures.num_samples=null",
             )
 
     def measure(self, snapshot: Snapshot) -> Row:
-        if ranks.rank_and_world()[0] == 0 and self.num_samples > 0:
+        if ranks.rank_and_world()[0] == 0 and self.num_samples:
             self._draw(snapshot)
             self._keep(snapshot)
         return {}

@@ -1,6 +1,7 @@
 """What a person sees while a run trains: a bar on a terminal, plain lines elsewhere."""
 
 import time
+from typing import ClassVar
 
 import lightning.pytorch as pl
 from rich.console import Console
@@ -11,6 +12,7 @@ from diffmem.callbacks.evaluation import seconds_evaluating
 from diffmem.callbacks.observer import EvaluationObserver, Row
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.errors import require_at_least
+from diffmem.roles import Role
 
 _WIDE = 100  # columns that a bar beside the numbers needs
 
@@ -24,6 +26,8 @@ class ProgressReport(UpdateCallback, EvaluationObserver):
     Raises:
         ConfigError: ``every_n_steps`` below 1.
     """
+
+    role: ClassVar[Role] = "operation"
 
     def __init__(self, every_n_steps: int = 200) -> None:
         require_at_least(1, "progress", every_n_steps=every_n_steps)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import torch
@@ -15,6 +15,7 @@ from diffmem import __version__
 from diffmem.data.images import ImageData
 from diffmem.errors import DataError
 from diffmem.files import write_atomic
+from diffmem.roles import Role
 
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "numpy", "scikit-learn", "jsonargparse")
 
@@ -25,6 +26,8 @@ class Provenance(pl.Callback):
     Raises:
         DataError: The run was begun with other images.
     """
+
+    role: ClassVar[Role] = "operation"
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         check_same_images(Path(trainer.default_root_dir), trainer.datamodule)  # type: ignore[attr-defined]

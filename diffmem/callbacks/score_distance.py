@@ -1,6 +1,7 @@
 """How far the learned score is from the score of the population, and from that of the training images."""
 
 import math
+from typing import ClassVar
 
 import lightning.pytorch as pl
 import torch
@@ -11,6 +12,7 @@ from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.diffusion.scores import GaussianMixture, empirical_law
 from diffmem.errors import ConfigError, parameters_of, require_at_least
+from diffmem.roles import Role
 
 
 class ScoreDistance(EvaluationObserver):
@@ -31,6 +33,8 @@ class ScoreDistance(EvaluationObserver):
     Raises:
         ConfigError: A count below 1, no time, a time the model does not know, or nothing to measure at it.
     """
+
+    roles: ClassVar[dict[str, Role]] = {"t": "protocol", "num_points": "protocol"}
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import lightning.pytorch as pl
 
@@ -9,6 +10,7 @@ from diffmem.callbacks.observer import EvaluationObserver, Row
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.errors import require_at_least
 from diffmem.jobs.signals import StopRequested
+from diffmem.roles import Role
 from diffmem.runs.state import RunState, State, write_state
 
 
@@ -21,6 +23,8 @@ class Status(UpdateCallback, EvaluationObserver):
     Raises:
         ConfigError: ``every_seconds`` below 0.
     """
+
+    role: ClassVar[Role] = "operation"
 
     def __init__(self, every_seconds: float = 10.0) -> None:
         require_at_least(0, "status", every_seconds=every_seconds)

@@ -1,5 +1,7 @@
 """Stopping on request, so that the same command goes on where the run was."""
 
+from typing import ClassVar
+
 import lightning.pytorch as pl
 import torch
 
@@ -10,6 +12,7 @@ from diffmem.callbacks.updates import UpdateCallback
 from diffmem.errors import CheckpointError, require_at_least
 from diffmem.jobs import signals
 from diffmem.jobs.signals import StopRequested
+from diffmem.roles import Role
 
 
 class StopOnSignal(UpdateCallback, EvaluationObserver):
@@ -28,6 +31,8 @@ class StopOnSignal(UpdateCallback, EvaluationObserver):
         ConfigError: ``every_n_steps`` below 1.
         CheckpointError: Ranks have loaded different checkpoints.
     """
+
+    role: ClassVar[Role] = "operation"
 
     def __init__(self, every_n_steps: int = 10) -> None:
         require_at_least(1, "signals", every_n_steps=every_n_steps)

@@ -3,7 +3,7 @@
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import torch
@@ -14,6 +14,7 @@ from diffmem.callbacks.evaluation import seconds_evaluating
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.errors import DivergenceError, require_at_least
 from diffmem.files import read_table, write_table
+from diffmem.roles import Role
 
 
 class TrainingLoss(UpdateCallback):
@@ -31,6 +32,8 @@ class TrainingLoss(UpdateCallback):
         ConfigError: ``every_n_steps`` below 1.
         DivergenceError: A loss is NaN or infinite. Found at the next row; the step is named.
     """
+
+    role: ClassVar[Role] = "operation"
 
     def __init__(self, every_n_steps: int = 50) -> None:
         require_at_least(1, "training_loss", every_n_steps=every_n_steps)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import lightning.pytorch as pl
 
 from diffmem.callbacks.observer import EvaluationObserver, Row
 from diffmem.errors import ConfigError
+from diffmem.roles import Role
 
 Mode = Literal["disabled", "offline", "online"]
 
@@ -31,6 +32,8 @@ class WandbMirror(EvaluationObserver):
     Raises:
         ConfigError: W&B does not take the run.
     """
+
+    role: ClassVar[Role] = "operation"
 
     def __init__(
         self,

@@ -17,6 +17,8 @@ from torch.optim import Optimizer
 from diffmem import rng
 from diffmem.callbacks import GROUPS
 from diffmem.config.explain import explain, user_error_behind
+from diffmem.config.identify import identify
+from diffmem.config.keys import Key, keys_of
 from diffmem.config.refusals import check_config
 from diffmem.config.rehearsal import rehearse
 from diffmem.errors import ConfigError, ParameterError
@@ -55,6 +57,8 @@ class CLI(LightningCLI):
 
     Attributes:
         identity: What names the run.
+        keys: Every key with its value and role.
+        plain_config: The complete config as plain values.
 
     Raises:
         ConfigError: The command line or a config file cannot be parsed, or a value cannot be used.
@@ -62,6 +66,8 @@ class CLI(LightningCLI):
     """
 
     identity: RunIdentity
+    keys: list[Key]
+    plain_config: dict[str, Any]
 
     def __init__(self, args: list[str] | None = None) -> None:
         _quiet()
@@ -88,6 +94,9 @@ class CLI(LightningCLI):
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--seed", type=int, default=0, help="Seed of every random number of the run.")
         parser.add_argument("--run_root", type=str, default="runs", help="Folder that holds the runs of all studies.")
+        parser.add_argument(
+            "--adopt", type=str, help="Folder of a run of an earlier version with the same training, to go on with."
+        )
         parser.add_argument("--study", type=str, default="study", help="Name of the study, a folder in run_root.")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -140,7 +149,9 @@ class CLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         check_config(self.config)
         plain = self.parser.dump(self.config, format="json", skip_none=False)
-        self.identity = RunIdentity(json.loads(plain))
+        self.plain_config = json.loads(plain)
+        self.keys = list(keys_of(self.plain_config, GROUPS))
+        self.identity = identify(self.plain_config)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         plugins = self.config_init["trainer"]["plugins"] or []
@@ -148,15 +159,20 @@ class CLI(LightningCLI):
         if self.config_init["trainer"]["accelerator"] == "auto" and MPSAccelerator.is_available():
             kwargs["accelerator"] = "cpu"
         try:
-            trainer = super().instantiate_trainer(default_root_dir=self.identity.folder, plugins=plugins, **kwargs)
+            trainer = super().instantiate_trainer(default_root_dir=self.folder, plugins=plugins, **kwargs)
         except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
             got, expected = str(error).splitlines()[0].rstrip("."), "options that Lightning takes"
             raise ConfigError("trainer", got=got, expected=expected, remedy="change --trainer.…") from error
         evaluation, wandb = self.config_init["evaluation"], self.config_init["wandb"]
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        evaluation.identity = {**self.identity.columns, "num_parameters": num_parameters}
-        wandb.config = self.identity.config
+        evaluation.identity = {**self.identity.row, "num_parameters": num_parameters}
+        wandb.config = {**self.plain_config, "identity": self.identity.row}
         return trainer
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder, ``RUN_ROOT/<study>/<name>``."""
+        return Path(self.config["run_root"]) / self.identity.study / self.identity.name
 
 
 def _refuse_linked_keys(args: list[str]) -> None:

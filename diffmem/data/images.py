@@ -3,7 +3,7 @@
 import hashlib
 import math
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from diffmem.data.augmentation import Augmentation
 from diffmem.data.shift import mean_distance
 from diffmem.data.subset import BatchMode, SubsetData
 from diffmem.errors import ConfigError, DataError, require_at_least
+from diffmem.roles import Role
 from diffmem.transfer import send
 
 
@@ -51,6 +52,8 @@ class ImageData(SubsetData):
         ConfigError: An impossible n, index or batch size.
         DataError: Too few images, or what are none.
     """
+
+    roles: ClassVar[dict[str, Role]] = {"num_references": "measurement", "reference_size": "measurement"}
 
     def __init__(
         self,

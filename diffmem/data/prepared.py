@@ -1,11 +1,12 @@
 """Images that were prepared once into one array: CelebA, or any folder of pictures."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from diffmem.data.images import ImageData
 from diffmem.data.preparation import load_prepared
+from diffmem.roles import Role
 
 
 class PreparedImages(ImageData):
@@ -21,6 +22,8 @@ class PreparedImages(ImageData):
         ConfigError: As there.
         DataError: The array is missing, or is not the one that was recorded (when it is first read).
     """
+
+    roles: ClassVar[dict[str, Role]] = {"path": "location"}
 
     def __init__(self, path: str, **subset: Any) -> None:
         super().__init__(**subset)

@@ -1,7 +1,7 @@
 """A training set of n samples held in memory, beside held-out samples, in step-addressed batches."""
 
 import re
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import lightning.pytorch as pl
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from diffmem.data.stream import BatchStream, RankBatches
 from diffmem.diffusion.scores import GaussianMixture
 from diffmem.errors import ConfigError, require_at_least, require_one_of
+from diffmem.roles import Role
 from diffmem.transfer import send
 
 BatchMode = Literal["min", "full", "fixed"]
@@ -53,6 +54,8 @@ class SubsetData(pl.LightningDataModule):
     Raises:
         ConfigError: An impossible n, index or batch size.
     """
+
+    roles: ClassVar[dict[str, Role]] = {"num_test": "protocol"}
 
     train_images: Tensor
     test_images: Tensor

@@ -1,6 +1,6 @@
 """The denoising diffusion model as a LightningModule: wiring only."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import lightning.pytorch as pl
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from diffmem.diffusion.schedule import LinearSchedule
 from diffmem.diffusion.times import Law, TrainingTimes
 from diffmem.errors import ParameterError, parameters_of
 from diffmem.networks.adapters import adapt
+from diffmem.roles import Role
 from diffmem.transfer import send
 
 #: Modes of ``torch.compile``.
@@ -40,6 +41,8 @@ class DDPM(pl.LightningModule):
         time_law: Law of the training times; see :class:`TrainingTimes`.
         time_range: Smallest and largest diffusion time t to train at; None for all, as in the paper.
     """
+
+    roles: ClassVar[dict[str, Role]] = {"compile": "operation"}
 
     def __init__(
         self,

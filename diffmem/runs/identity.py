@@ -1,7 +1,6 @@
-"""The folder of a run: its name is a function of the config, and no two configs with other numbers share one."""
+"""What a run is: its training. Its folder's name is a function of that alone."""
 
 import contextlib
-import copy
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -10,77 +9,98 @@ from pathlib import Path
 from typing import Any
 
 from diffmem import files
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, DataError
 
-#: Keys that steer where and how a run is computed and shown; its numbers do not depend on them.
-_NOT_IDENTITY = (
-    "config", "run_root", "study", "wandb", "progress", "status", "provenance", "signals", "fid.cache",
-    "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy",
-)  # fmt: skip
-
-#: Keys in which the runs of one setting may differ.
-_NOT_SETTING = (
-    "seed", "data.init_args.n", "data.init_args.index", "trainer.max_steps",
-    "evaluation.steps", "checkpoint", "pictures", "training_loss", "early_stopping",
-)  # fmt: skip
+FILE = "identity.json"
+#: Raised when the same keys come to mean another training.
+SCHEMA = 1
+#: Keys in which the runs of one curve τ(n) differ.
+_NOT_SETTING = ("seed", "data.n", "data.index")
 
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """What names a run, from its config as plain values.
+    """What names a run.
 
     Attributes:
-        config: The complete config.
-        config_hash: 8 hex digits of everything that can change the run's numbers.
-        setting: The same without n, index, seed and length: equal for the runs of one curve τ(n).
+        study: Name of the study.
+        training: Keys that shape the weights and differ from their defaults, with dots, and their plain values.
+        protocol: Keys that say what the numbers in its tables mean, and their values.
+        protocol_defaults: The values that the same keys have by default.
+        columns: What identifies the run in every row of its tables, without the hashes.
     """
 
-    config: Mapping[str, Any]
+    study: str
+    training: Mapping[str, Any]
+    protocol: Mapping[str, Any]
+    protocol_defaults: Mapping[str, Any]
+    columns: Mapping[str, str | int | float]
 
     @property
     def config_hash(self) -> str:
-        return _digest(self.config, _NOT_IDENTITY)
+        """8 hex digits of the training."""
+        return _digest(self.training)
 
     @property
     def setting(self) -> str:
-        return _digest(self.config, _NOT_IDENTITY + _NOT_SETTING)
+        """The same without n, index and seed: equal for the runs of one curve τ(n)."""
+        return _digest({key: value for key, value in self.training.items() if key not in _NOT_SETTING})
 
     @property
-    def columns(self) -> dict[str, str | int | float]:
-        """The columns that identify the run in every row of its table."""
-        data, optimizer = self.config["data"]["init_args"], self.config["optimizer"]
-        return {
-            "study": self.config["study"],
-            "model": self.model,
-            "n": data["n"],
-            "index": data["index"],
-            "optimizer": optimizer["class_path"].rpartition(".")[2],
-            "lr": optimizer["init_args"]["lr"],
-            "seed": self.config["seed"],
-            "setting": self.setting,
-            "config_hash": self.config_hash,
-        }
+    def row(self) -> dict[str, str | int | float]:
+        """The columns of every row that say which run it is."""
+        return {"schema": SCHEMA, **self.columns, "setting": self.setting, "config_hash": self.config_hash}
 
     @property
-    def model(self) -> str:
-        """Name of the network's class, or of the model's where it has none."""
-        model = self.config["model"]
-        network = model.get("init_args", {}).get("network") or model
-        return network["class_path"].rpartition(".")[2]
-
-    @property
-    def folder(self) -> Path:
-        """``RUN_ROOT/<study>/<name>``."""
+    def name(self) -> str:
+        """Name of the folder."""
         row = self.columns
-        parts = (
-            row["model"],
-            f"n{row['n']}",
-            f"i{row['index']}",
-            row["optimizer"],
-            f"s{row['seed']}",
-            self.config_hash,
-        )
-        return Path(self.config["run_root"]) / self.config["study"] / "-".join(map(str, parts)).lower()
+        parts = (row["model"], f"n{row['n']}", f"i{row['index']}", row["optimizer"], f"s{row['seed']}")
+        return "-".join((*map(str, parts), self.config_hash)).lower()
+
+    def write(self, folder: Path) -> None:
+        """Leave ``identity.json`` in ``folder``."""
+        record = {"schema": SCHEMA, "training": dict(self.training), "protocol": dict(self.protocol)}
+        files.write_atomic(folder / FILE, json.dumps(record, indent=2) + "\n")
+
+
+def read_identity(folder: Path) -> dict[str, dict[str, Any]]:
+    """``training`` and ``protocol`` of the run in ``folder``; empty where it has no ``identity.json``.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    path = folder / FILE
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {"training": dict(record["training"]), "protocol": dict(record["protocol"])}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        got = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(str(path), got=got, expected="what a run is", remedy="restore it, or leave the run") from error
+
+
+def check_protocol(folder: Path, identity: RunIdentity) -> None:
+    """Refuse to add rows of another protocol to the table in ``folder``; a measurement may be switched on or off.
+
+    Raises:
+        ConfigError: A key of the protocol has another value than that by which the rows were measured.
+        DataError: As :func:`read_identity`.
+    """
+    recorded = read_identity(folder).get("protocol")
+    if recorded is None:
+        return
+    for key, value in identity.protocol.items():
+        measured = recorded.get(key, identity.protocol_defaults.get(key))
+        if measured and value and measured != value:
+            raise ConfigError(
+                key,
+                got=value,
+                expected=f"{measured}, by which the rows of {folder} were measured",
+                remedy=f"measure its checkpoints again with diffmem.evaluate --{key}={value}, or train with another "
+                "--study",
+            )
 
 
 @contextlib.contextmanager
@@ -107,12 +127,6 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _digest(config: Mapping[str, Any], left_out: tuple[str, ...]) -> str:
-    kept: dict[str, Any] = copy.deepcopy(dict(config))
-    for key in left_out:
-        *parents, leaf = key.split(".")
-        place: Any = kept
-        for parent in parents:
-            place = place.get(parent, {})
-        place.pop(leaf, None)
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
+def _digest(training: Mapping[str, Any]) -> str:
+    text = json.dumps({"schema": SCHEMA, **training}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,10 +1,12 @@
 """What counts as a run, and what is refused."""
 
+import json
+
 import numpy as np
 import pytest
 from synthetic_runs import evaluations, log_steps, write_run, write_study
 
-from diffmem.analysis.comparable import group_runs, refuse_different_measurements
+from diffmem.analysis.comparable import group_runs, refuse_different_protocols
 from diffmem.analysis.runs import quality_column, read_runs, run_of_table
 from diffmem.errors import ConfigError, DataError
 
@@ -160,14 +162,11 @@ def test_configs_say_which_keys_differ(tmp_path):
         write_run(tmp_path, evaluations(n, 0, steps=STEPS, setting=setting)) for n, setting in ((64, "a"), (128, "b"))
     ]
     for folder, n, dropout in zip(folders, (64, 128), (0.0, 0.1), strict=True):
-        (folder / "config.yaml").write_text(
-            f"seed: {n}\ndata: {{init_args: {{n: {n}}}}}\ncheckpoint: {{every_n_steps: {n}}}\n"
-            f"model: {{init_args: {{dropout: {dropout}}}}}\ntrainer: {{max_steps: {n}}}\n"
-        )
+        training = {"seed": n, "data.n": n, "model.network.dropout": dropout}
+        (folder / "identity.json").write_text(json.dumps({"schema": 1, "training": training, "protocol": {}}))
     with pytest.raises(DataError) as refusal:
         group_runs(read_runs([tmp_path]), ["optimizer"])
-    assert "model.init_args.dropout 0.1 and 0.0, expected" in str(refusal.value)
-    assert "max_steps" not in str(refusal.value)
+    assert "model.network.dropout 0.1 and 0.0, expected" in str(refusal.value)
 
 
 def test_a_copy_of_a_run_is_no_second_seed():
@@ -175,11 +174,35 @@ def test_a_copy_of_a_run_is_no_second_seed():
         group_runs([run(), run()], ["optimizer"])
 
 
-@pytest.mark.parametrize(("column", "value"), [("num_samples", 100), ("threshold", 0.5)])
+ALIKE = {"threshold": 1 / 3, "sampler": "ddim-50", "loss_t": 0.01, "num_test": 512}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("num_samples", 100), ("threshold", 0.5), ("sampler", "ddim-25"), ("loss_t", 0.1), ("num_test", 256)],
+)
 def test_values_measured_otherwise_are_not_compared(column, value):
-    other = run_of_table("other", evaluations(128, 0, steps=STEPS).assign(threshold=1 / 3).assign(**{column: value}))
-    with pytest.raises(DataError, match=column):
-        refuse_different_measurements([run_of_table("r", run().table.assign(n=64, threshold=1 / 3)), other])
+    first, other = (run_of_table(name, evaluations(n, 0, steps=STEPS).assign(**{**ALIKE, **changed}))
+                    for name, n, changed in (("r", 64, {}), ("other", 128, {column: value})))  # fmt: skip
+    with pytest.raises(DataError, match=f"{column}.*r.*other"):
+        refuse_different_protocols([first, other], "frechet_pixels")
+    refuse_different_protocols([first, other], "frechet_pixels", by=[column])
+
+
+def test_what_else_was_measured_may_differ():
+    more = run_of_table("more", evaluations(64, 0, steps=STEPS).assign(**ALIKE, score_error=1.0, scores_t=0.1))
+    earlier = run_of_table("earlier", evaluations(128, 0, steps=STEPS).assign(num_samples=500))
+    refuse_different_protocols([more, earlier], "frechet_pixels")
+    fewer = run_of_table("fewer", evaluations(64, 0, steps=STEPS, num_samples=100).assign(protocol=1))
+    refuse_different_protocols([more, fewer], "fid")
+
+
+def test_hashes_of_different_schemata_are_not_compared():
+    """A table of an earlier version and one of this version, of the same training."""
+    earlier, present = run(setting="old"), run(128, setting="new", schema=1)
+    assert len(group_runs([earlier, present], ["optimizer"])["Adam"]) == 2
+    with pytest.raises(DataError, match=r"lr 0\.001 and 0\.01.*--by optimizer,lr"):
+        group_runs([earlier, run(128, setting="new", schema=1, lr=0.01)], ["optimizer"])
 
 
 def test_numbers_survive_reading(tmp_path):

@@ -1,0 +1,82 @@
+"""What the same training finds in its folder: nothing yet, a run to go on with, or a finished one."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from diffmem.errors import ConfigError, DataError
+from diffmem.files import read_table
+from diffmem.runs.state import state_of_run
+
+#: Schedules of the learning rate that depend on the length of the run, and the parameter that says on which.
+_HORIZONS = {
+    "torch.optim.lr_scheduler.OneCycleLR": "total_steps",
+    "torch.optim.lr_scheduler.CosineAnnealingLR": "T_max",
+    "torch.optim.lr_scheduler.PolynomialLR": "total_iters",
+}
+
+
+def is_finished(folder: Path, config: Mapping[str, Any]) -> bool:
+    """Whether the run in ``folder`` has been trained and measured as far as ``config`` asks.
+
+    A run that was stopped early is finished as long as the same rule is in force.
+
+    Args:
+        folder: The run's folder, there or not.
+        config: The complete config of the command.
+
+    Raises:
+        DataError: A finished run has lost its table, or ``status.json`` cannot be read.
+    """
+    max_steps = config["trainer"]["max_steps"]
+    if not folder.is_dir():
+        return False
+    run = state_of_run(folder)
+    rows = read_table(folder / "evaluations.csv")
+    steps = [int(path.stem.removeprefix("step-")) for path in (folder / "checkpoints").glob("step-*.ckpt")]
+    reached = max(steps, default=0)
+    if run.state == "done":
+        reached = max(reached, run.step or 0)
+        if not rows and reached >= max_steps:
+            raise DataError(
+                str(folder),
+                got="a finished run without evaluations.csv",
+                expected="its table",
+                remedy="delete the folder to train again, or run diffmem.evaluate --checkpoints=all",
+            )
+    elif reached == max_steps:
+        return False  # its last evaluation may be missing
+    if reached >= max_steps:
+        return True
+    ended_early = run.state == "done" and reached < (run.max_steps or 0)
+    return ended_early and _recorded(folder).get("early_stopping") == config["early_stopping"]
+
+
+def check_extension(folder: Path, config: Mapping[str, Any]) -> None:
+    """Refuse to lengthen a run whose rate schedule depends on its length.
+
+    Raises:
+        ConfigError: ``trainer.max_steps`` is beyond the end of the schedule, and was not when the run began.
+    """
+    scheduler, max_steps = config.get("lr_scheduler"), config["trainer"]["max_steps"]
+    name = _HORIZONS.get(scheduler["class_path"]) if scheduler else None
+    before = _recorded(folder).get("trainer", {}).get("max_steps")
+    horizon = scheduler["init_args"].get(name) if scheduler and name else None
+    if horizon is not None and before is not None and before <= horizon < max_steps:
+        raise ConfigError(
+            "trainer.max_steps",
+            got=max_steps,
+            expected=f"at most {horizon}: the learning rate of this run was scheduled for that length",
+            remedy=f"train anew with --lr_scheduler.{name}={max_steps}",
+        )
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    """The config of the newest start; empty where there is none or it cannot be read."""
+    try:
+        recorded = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return {}
+    return recorded if isinstance(recorded, dict) else {}
