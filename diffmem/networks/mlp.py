@@ -4,20 +4,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffmem.errors import ParameterError, require_at_least
-from diffmem.networks.unet import sinusoidal_table
+from diffmem.networks.unet import ChannelDropout, sinusoidal_table
 
 
 class ResidualBlock(nn.Module):
-    """h + W₂ GELU(W₁(LayerNorm(h) + embedding of t))."""
+    """h + W₂ dropout(GELU(W₁(LayerNorm(h) + embedding of t)))."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.linear_in = nn.Linear(width, width)
+        self.dropout = ChannelDropout(dropout)
         self.linear_out = nn.Linear(width, width)
 
     def forward(self, h_BW: Tensor, time_BW: Tensor) -> Tensor:
-        return h_BW + self.linear_out(F.gelu(self.linear_in(self.norm(h_BW) + time_BW)))
+        return h_BW + self.linear_out(self.dropout(F.gelu(self.linear_in(self.norm(h_BW) + time_BW))))
 
 
 class ResidualMLP(nn.Module):
@@ -31,6 +32,7 @@ class ResidualMLP(nn.Module):
         width: Width W, even, at least 4.
         num_blocks: Number of residual blocks.
         num_steps: Number of diffusion steps, the size of the sinusoidal table.
+        dropout: Probability to drop a feature before each block's second linear layer.
 
     Raises:
         ParameterError: A size that cannot be used.
@@ -38,14 +40,16 @@ class ResidualMLP(nn.Module):
 
     table: Tensor
 
-    def __init__(self, dim: int = 8, width: int = 128, num_blocks: int = 3, num_steps: int = 1000) -> None:
+    def __init__(
+        self, dim: int = 8, width: int = 128, num_blocks: int = 3, num_steps: int = 1000, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         if width < 4 or width % 2:
             raise ParameterError("width", got=width, expected="even, at least 4")
         require_at_least(1, dim=dim, num_blocks=num_blocks, num_steps=num_steps)
         self.register_buffer("table", sinusoidal_table(num_steps, width), persistent=False)
         self.stem = nn.Linear(dim, width)
-        self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(num_blocks))
+        self.blocks = nn.ModuleList(ResidualBlock(width, dropout) for _ in range(num_blocks))
         self.head = nn.Linear(width, dim)
 
     def forward(self, x: Tensor, t_B: Tensor) -> Tensor:

@@ -21,20 +21,24 @@ _WIDE = 32  # from this width on convolutions win more by the channels-last layo
 class ChannelDropout(nn.Module):
     """Zeroes whole channels, as ``nn.Dropout2d``, with a mask that does not depend on the number of ranks.
 
-    Every rank draws the mask of the global batch from the (equally seeded) global generator and takes its rows.
+    Features of a vector are its channels. Every rank draws the mask of the global batch from the (equally seeded)
+    global generator and takes its rows.
     """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
+        if not 0 <= probability < 1:
+            raise ParameterError("dropout", got=probability, expected="0 <= dropout < 1")
         self.probability = probability
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
+        """``x`` (B, C, \\*) with some of its channels zero and the others enlarged, in training."""
         if not self.training or self.probability == 0:
-            return x_BCHW
-        size, mine = ranks.batch_rows(len(x_BCHW))
-        uniform = torch.rand(size, x_BCHW.shape[1], device=x_BCHW.device)[mine]
-        keep = (uniform >= self.probability).to(x_BCHW) / (1 - self.probability)
-        return x_BCHW * keep[:, :, None, None]
+            return x
+        size, mine = ranks.batch_rows(len(x))
+        uniform = torch.rand(size, x.shape[1], device=x.device)[mine]
+        keep = (uniform >= self.probability).to(x) / (1 - self.probability)
+        return x * keep.reshape(*keep.shape, *[1] * (x.ndim - 2))
 
 
 class Attention(nn.Module):
@@ -141,7 +145,7 @@ class UNet(nn.Module):
         num_steps: int = 1000,
     ) -> None:
         super().__init__()
-        _check(base_channels, channel_multipliers, attention, num_res_blocks, dropout)
+        _check(base_channels, channel_multipliers, attention, num_res_blocks)
         time_channels = 4 * base_channels
         self.time = nn.Sequential(
             nn.Embedding.from_pretrained(sinusoidal_table(num_steps, base_channels), freeze=True),
@@ -204,7 +208,6 @@ def _check(
     channel_multipliers: Sequence[int],
     attention: Sequence[bool],
     num_res_blocks: int,
-    dropout: float,
 ) -> None:
     if base_channels < NUM_GROUPS or base_channels % NUM_GROUPS:
         raise ParameterError(
@@ -219,5 +222,3 @@ def _check(
             expected="positive multipliers and one attention switch for each",
         )
     require_at_least(1, num_res_blocks=num_res_blocks)
-    if not 0 <= dropout < 1:
-        raise ParameterError("dropout", got=dropout, expected="0 <= dropout < 1")
