@@ -23,7 +23,7 @@ from diffmem.files import write_atomic
 #: Largest page, in bytes: what mail servers commonly take.
 MAX_BYTES = 10_000_000
 _TEXT_BYTES_A_RUN = 60_000
-_HERE = Path(__file__).parent
+_SCRIPTS = ("base.js", "run.js", "study.js", "page.js")
 #: The browser itself refuses every request: what is in the file is all there is.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
@@ -66,7 +66,7 @@ def _html(
         f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">{refresh}',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escape(title)} · diffmem</title>",
-        f"<style>{(_HERE / 'page.css').read_text(encoding='utf-8')}</style></head><body>",
+        f"<style>{_asset('page.css')}</style></head><body>",
         '<a class="skip" href="#run">to the run</a>',
         f"<header><h1>{escape(title)}</h1>",
         '<p class="faint">When do samples become good, when do copies appear?</p></header><main>',
@@ -77,9 +77,13 @@ def _html(
         "2505.17638</a> describes. Everything shown is in this file.</p></footer>",
         f'<script type="application/json" id="data">{_json({"study": study, "runs": runs})}</script>',
         f'<script type="application/gzip" id="plotly">{plotly}</script>',
-        f"<script>{(_HERE / 'page.js').read_text(encoding='utf-8')}</script></body></html>\n",
+        f"<script>{''.join(map(_asset, _SCRIPTS))}</script></body></html>\n",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _asset(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def _study_html(study: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
