@@ -98,10 +98,12 @@ def _study_html(study: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> 
     return "\n".join(
         [
             "<section><h2>All runs together</h2>",
-            *(_section(each) for each in study["tables"]),
+            _section(study["tables"][0]),
+            '<div class="panels" id="figures"></div>',
+            *(_section(each) for each in study["tables"][1:]),
             "<h3>Growth with n</h3>",
             _list(study["laws"]),
-            '<div class="panels" id="figures"></div></section>',
+            "</section>",
             "<section><h2>Runs</h2>",
             _table(header, [line[1:] for line in lines], "One line a run.", [line[0] for line in lines]),
             f'<div class="controls"><label>shown below <select id="choice">{options}</select></label></div></section>',

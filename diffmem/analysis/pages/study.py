@@ -8,7 +8,7 @@ from diffmem.analysis.comparison import Comparison, Group
 from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.figures import quality_name
 from diffmem.analysis.pages.run import SYMBOLS, _numbers
-from diffmem.analysis.report import HEADER, PHASE_RULE, law_lines, rule_lines, table_rows
+from diffmem.analysis.report import HEADER, PHASE_RULE, ladder_lines, ladder_table, law_lines, table_rows
 from diffmem.analysis.runs import CLOCKS
 from diffmem.analysis.scaling import PowerLaw
 
@@ -16,12 +16,14 @@ from diffmem.analysis.scaling import PowerLaw
 def study_data(comparison: Comparison) -> dict[str, Any]:
     """What the page shows of all runs together, as plain values."""
     return {
-        "rules": rule_lines(comparison),
         "tables": tables(comparison),
         "laws": law_lines(comparison),
-        "notes": list(comparison.notes),
         "clock": CLOCKS[comparison.rules.clock],
         "quality": quality_name(comparison.quality),
+        "ladder": [rung for group in comparison.groups for rung in _ladder(group)],
+        "phases": [
+            {"group": p.group, "n": p.n, "p": p.num_parameters, "phase": p.phase.value} for p in comparison.phases
+        ],
         "times": [series for group in comparison.groups for series in _times(group)],
         "runs": [
             {"run": place, "group": group.name, "n": each.run.n, **_curves(comparison, each.run)}
@@ -37,13 +39,39 @@ def runs_of(comparison: Comparison) -> list[tuple[Group, Any]]:
 
 def tables(comparison: Comparison) -> list[dict[str, Any]]:
     """The tables of the comparison: title, caption, header and rows of text."""
+    warning = f"τ_gen: {comparison.level_warning}." if comparison.level_warning else ""
     found = [
-        {"title": "Times", "caption": "", "header": list(HEADER), "rows": [list(row) for row in table_rows(comparison)]}
+        {
+            "title": "Times",
+            "caption": warning,
+            "header": list(HEADER),
+            "rows": [list(row) for row in table_rows(comparison)],
+        }
     ]
+    header, rungs = ladder_table(comparison)
+    if rungs:
+        caption = " ".join(ladder_lines(comparison))
+        found.append({"title": "Exponents by criterion", "caption": caption, "header": header, "rows": rungs})
     if comparison.phases:
         rows = [[p.group, str(p.n), str(p.num_parameters), p.phase.value] for p in comparison.phases]
         found.append({"title": "Phases", "caption": PHASE_RULE, "header": ["group", "n", "p", "phase"], "rows": rows})
     return found
+
+
+def _ladder(group: Group) -> list[dict[str, Any]]:
+    """The exponents of a group that there are."""
+    laws = [(rung.criterion.name, rung.law) for rung in group.ladder if isinstance(rung.law, PowerLaw)]
+    return [
+        {
+            "group": group.name,
+            "criterion": name,
+            "exponent": law.exponent,
+            "low": float(np.clip(law.low, -9, 9)),
+            "high": float(np.clip(law.high, -9, 9)),
+            "text": law.interval_text,
+        }
+        for name, law in laws
+    ]
 
 
 def _times(group: Group) -> list[dict[str, Any]]:

@@ -111,7 +111,8 @@ def test_the_study_of_the_readme_fits_in_a_mail(tmp_path, capsys):
     assert "26 runs" in capsys.readouterr().out
     shown = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
     assert len(shown["runs"]) == 26
-    assert "16.1" in text and "10400 [" in text
+    assert "9.38" in text and "10400 [" in text
+    assert len(shown["study"]["ladder"]) > 20
     assert not re.search(r'(?:src|href)="https?://(?!arxiv)', text.partition('<script type="application/gzip"')[0])
 
 
