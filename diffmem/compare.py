@@ -9,14 +9,15 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from diffmem import startup
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import EXIT_DONE, ConfigError
 
 if TYPE_CHECKING:
-    from diffmem.analysis.comparison import Comparison
+    from diffmem.analysis.comparison import Rules
+    from diffmem.analysis.runs import Run
 
 WANDB_SOURCE = "wandb:"
 
@@ -63,42 +64,47 @@ def main(args: list[str] | None = None) -> int:
     return exit_code_of(lambda: _compare(parser().parse_args(args)))
 
 
-def comparison_of(options: argparse.Namespace) -> "Comparison":
-    """The comparison that the options of :func:`add_rules` ask for.
+def runs_of(options: argparse.Namespace, **how: Any) -> "list[Run]":
+    """The runs that the options of :func:`add_rules` name; ``how`` is passed on to the reader of folders.
 
     Raises:
         ConfigError: An option that cannot be used.
-        DataError: Runs that cannot be read or compared.
+        DataError: Runs that cannot be read.
     """
     _check(options)
 
-    from diffmem.analysis.comparison import Rules, compare
     from diffmem.analysis.runs import read_runs
 
     folders = [source for source in options.sources if not source.startswith(WANDB_SOURCE)]
-    runs = read_runs(folders)
+    runs = read_runs(folders, **how)
     for source in options.sources:
         if source.startswith(WANDB_SOURCE):
             from diffmem.analysis.wandb import read_project
 
             runs += read_project(source.removeprefix(WANDB_SOURCE))
-    return compare(
-        runs,
-        Rules(
-            by=tuple(options.by.split(",")),
-            clock=options.clock,
-            quality=options.quality,
-            quality_level=options.quality_level,
-            mem_level=options.mem_level,
-            confidence=options.confidence,
-            num_draws=options.draws,
-        ),
+    return runs
+
+
+def rules_of(options: argparse.Namespace) -> "Rules":
+    """The rules that the options of :func:`add_rules` set."""
+    from diffmem.analysis.comparison import Rules
+
+    return Rules(
+        by=tuple(options.by.split(",")),
+        clock=options.clock,
+        quality=options.quality,
+        quality_level=options.quality_level,
+        mem_level=options.mem_level,
+        confidence=options.confidence,
+        num_draws=options.draws,
     )
 
 
 def _compare(options: argparse.Namespace) -> int:
     """Read, compare, write and print."""
-    comparison = comparison_of(options)
+    from diffmem.analysis.comparison import compare
+
+    comparison = compare(runs_of(options), rules_of(options))
 
     from diffmem.analysis.figures import write_figures
     from diffmem.analysis.report import console_text, write_csv, write_ladder, write_markdown

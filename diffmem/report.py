@@ -11,7 +11,7 @@ from pathlib import Path
 
 from diffmem import startup
 from diffmem.command_line import Parser, exit_code_of
-from diffmem.compare import add_rules, comparison_of
+from diffmem.compare import add_rules, rules_of, runs_of
 from diffmem.errors import EXIT_DONE, ConfigError
 from diffmem.runs.state import FILE, state_of_run
 
@@ -56,17 +56,19 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _write(options: argparse.Namespace, refresh_seconds: int | None) -> None:
+    from diffmem.analysis.pages.content import content_of
     from diffmem.analysis.pages.page import write_page
 
-    comparison = comparison_of(options)
+    content = content_of(runs_of(options, needed=("step", "n")), rules_of(options))
     try:
-        size = write_page(comparison, options.out, refresh_seconds)
+        size = write_page(content, options.out, refresh_seconds)
     except OSError as error:
         raise ConfigError(
             "--out", got=f"{options.out} ({error.strerror})", expected="a file to write", remedy="set --out"
         ) from error
-    num_runs = sum(len(group.runs) for group in comparison.groups)
-    runs = "1 run" if num_runs == 1 else f"{num_runs} runs"
+    runs = "1 run" if len(content.members) == 1 else f"{len(content.members)} runs"
+    if content.refusal:
+        print(f"without a comparison: {content.refusal}")
     print(f"written: {options.out}, {runs}, {size / 1e6:.1f} MB", flush=True)
 
 

@@ -44,6 +44,13 @@ def test_the_console_script_becomes_the_module(monkeypatch):
     assert became == [("diffmem.compare", "__main__", ["runs", "--by", "seed"])]
 
 
+def test_every_program_is_a_command():
+    programs = {
+        path.stem for path in (ROOT / "diffmem").glob("*.py") if 'if __name__ == "__main__":' in path.read_text()
+    }
+    assert programs - {"__main__"} == {*console.COMMANDS} - {"theory"}
+
+
 def test_every_command_is_a_program_of_its_own():
     for command in console.COMMANDS:
         module = ROOT / "diffmem" / f"{command}.py"

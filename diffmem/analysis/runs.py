@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLE = "evaluations.csv"
+#: Columns that a comparison needs; a page does without the second.
+NEEDED = ("step", "f_mem", "n")
 IDENTITY = (
     "study", "model", "num_parameters", "n", "index", "optimizer", "lr", "seed", "schema", "setting", "config_hash",
 )  # fmt: skip
@@ -121,8 +123,8 @@ class Run:
         return round(float(np.median(_WILSON_Z**2 * high[inside] * (1 - high[inside]) / (high - f)[inside] ** 2)))
 
 
-def read_runs(sources: Iterable[str | Path]) -> list[Run]:
-    """Every run at or below the given folders, in the order of their paths.
+def read_runs(sources: Iterable[str | Path], needed: Sequence[str] = NEEDED) -> list[Run]:
+    """Every run at or below the given folders, in the order of their paths; ``needed`` are columns that all must have.
 
     Raises:
         DataError: A folder does not exist or holds no run, or a table cannot be used.
@@ -145,10 +147,10 @@ def read_runs(sources: Iterable[str | Path]) -> list[Run]:
                 remedy="name a run folder or the folder of a study",
             )
         folders.update(dict.fromkeys(found))
-    return [read_run(folder) for folder in folders]
+    return [read_run(folder, needed) for folder in folders]
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path, needed: Sequence[str] = NEEDED) -> Run:
     """The run in ``folder``.
 
     Raises:
@@ -163,7 +165,7 @@ def read_run(folder: Path) -> Run:
     columns = pd.DataFrame(rows).replace("", None)
     # as text: hexadecimal digits such as 12e45678 look like numbers
     table = columns.apply(lambda each: each if each.name in ("study", "setting", "config_hash") else _numbers(each))
-    return run_of_table(one_line(f"{folder.parent.name}/{folder.name}"), table, folder)
+    return run_of_table(one_line(f"{folder.parent.name}/{folder.name}"), table, folder, needed)
 
 
 def _numbers(column: pd.Series) -> pd.Series:
@@ -176,11 +178,11 @@ def _numbers(column: pd.Series) -> pd.Series:
         return column
 
 
-def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None) -> Run:
+def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None, needed: Sequence[str] = NEEDED) -> Run:
     """A run of its evaluations, with everything the analysis relies on checked.
 
     Raises:
-        DataError: ``step``, ``f_mem`` or ``n`` is missing, a column of numbers holds something else, steps repeat or
+        DataError: A ``needed`` column is missing, a column of numbers holds something else, steps repeat or
             descend, or identity columns change within the table.
     """
     import pandas as pd
@@ -188,7 +190,7 @@ def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None) -> 
     def refuse(what: str, got: str, expected: str, remedy: str) -> DataError:
         return DataError(f"{name}: {what}", got=got, expected=expected, remedy=remedy)
 
-    for column in ("step", "f_mem", "n"):
+    for column in needed:
         if column not in table.columns:
             found = ", ".join(map(str, table.columns[:5]))
             raise refuse(f"column {column}", f"only {found}, …", f"{column} in {TABLE}", f"add it to {TABLE}")

@@ -14,9 +14,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from diffmem.analysis.comparison import Comparison
+from diffmem.analysis.pages.content import Content
 from diffmem.analysis.pages.run import run_data
-from diffmem.analysis.pages.study import runs_of, study_data
+from diffmem.analysis.pages.study import study_data
 from diffmem.analysis.report import rule_lines
 from diffmem.files import write_atomic
 
@@ -31,11 +31,11 @@ _POLICY = (
 )
 
 
-def write_page(comparison: Comparison, path: Path, refresh_seconds: int | None = None) -> int:
-    """Write the page of the compared runs and return its size in bytes.
+def write_page(content: Content, path: Path, refresh_seconds: int | None = None) -> int:
+    """Write the page of the runs and return its size in bytes.
 
     Args:
-        comparison: Runs and their times.
+        content: Runs, their times and what they give together.
         path: File to write.
         refresh_seconds: How often the browser is to load it again; None for never.
 
@@ -43,11 +43,11 @@ def write_page(comparison: Comparison, path: Path, refresh_seconds: int | None =
         DataError: A file of a run is damaged.
     """
     plotly = _plotly()
-    members = runs_of(comparison)
-    budget = max(0, MAX_BYTES - len(plotly) - _TEXT_BYTES_A_RUN * len(members)) // max(len(members), 1)
-    runs = [run_data(each, comparison.rules.clock, budget) for _, each in members]
-    study = study_data(comparison) if len(runs) > 1 else None
-    text = _html(runs, study, _rules(comparison), plotly, refresh_seconds)
+    members = content.members
+    budget = max(0, MAX_BYTES - len(plotly) - _TEXT_BYTES_A_RUN * len(members)) // len(members)
+    runs = [run_data(each, content.clock, budget) for each in members]
+    study = study_data(content.comparison) if content.comparison and len(runs) > 1 else None
+    text = _html(runs, study, _rules(content), plotly, refresh_seconds)
     write_atomic(path, text)
     return len(text.encode())
 
@@ -59,7 +59,7 @@ def _html(
     plotly: str,
     refresh_seconds: int | None,
 ) -> str:
-    title = runs[0]["name"] if study is None else f"{len(runs)} runs of {_studies(runs)}"
+    title = runs[0]["name"] if len(runs) == 1 else f"{len(runs)} runs of {_studies(runs)}"
     refresh = f'<meta http-equiv="refresh" content="{refresh_seconds:d}">' if refresh_seconds else ""
     parts = [
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
@@ -70,8 +70,9 @@ def _html(
         '<a class="skip" href="#run">to the run</a>',
         f"<header><h1>{escape(title)}</h1>",
         '<p class="faint">When do samples become good, when do copies appear?</p></header><main>',
-        _study_html(study, runs) if study is not None else "",
+        _study_html(study) if study is not None else "",
         rules,
+        _runs_html(runs) if len(runs) > 1 else "",
         '<section id="run"><p>The figures need JavaScript and a browser of 2023 or later.</p></section>',
         '</main><footer><p>Made with diffmem, which measures what <a href="https://arxiv.org/abs/2505.17638">arXiv '
         "2505.17638</a> describes. Everything shown is in this file.</p></footer>",
@@ -86,15 +87,8 @@ def _asset(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
-def _study_html(study: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
-    """Rules, tables, laws, notes and a line for each run."""
-    lines = [[f"run-{place}", *_line(run)] for place, run in enumerate(runs)]
-    header = [
-        "run",
-        *(key for key, _ in runs[0]["facts"] if key in _FACTS),
-        *(time["symbol"] for time in runs[0]["times"]),
-    ]
-    options = "".join(f'<option value="{place}">{escape(run["name"])}</option>' for place, run in enumerate(runs))
+def _study_html(study: Mapping[str, Any]) -> str:
+    """Tables, figures and laws of all runs together."""
     return "\n".join(
         [
             "<section><h2>All runs together</h2>",
@@ -104,10 +98,23 @@ def _study_html(study: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> 
             "<h3>Growth with n</h3>",
             _list(study["laws"]),
             "</section>",
-            "<section><h2>Runs</h2>",
-            _table(header, [line[1:] for line in lines], "One line a run.", [line[0] for line in lines]),
-            f'<div class="controls"><label>shown below <select id="choice">{options}</select></label></div></section>',
         ]
+    )
+
+
+def _runs_html(runs: Sequence[Mapping[str, Any]]) -> str:
+    """A line for each run, and the choice of the one that is shown."""
+    facts = [key for key in _FACTS if any(key in dict(run["facts"]) for run in runs)]
+    header = ["run", *facts, *(time["symbol"] for time in runs[0]["times"])]
+    lines = []
+    for run in runs:
+        found = dict(run["facts"])
+        lines.append([run["name"], *(found.get(key, "") for key in facts), *(time["text"] for time in run["times"])])
+    anchors = [f"run-{place}" for place in range(len(runs))]
+    options = "".join(f'<option value="{place}">{escape(run["name"])}</option>' for place, run in enumerate(runs))
+    return (
+        f'<section id="runs"><h2>Runs</h2>{_table(header, lines, "One line a run.", anchors)}'
+        f'<div class="controls"><label>shown below <select id="choice">{options}</select></label></div></section>'
     )
 
 
@@ -119,16 +126,13 @@ def _section(table: Mapping[str, Any]) -> str:
     return f"<h3>{escape(table['title'])}</h3>{caption}{_table(table['header'], table['rows'], '')}"
 
 
-def _rules(comparison: Comparison) -> str:
-    lines = [*rule_lines(comparison), *comparison.notes]
+def _rules(content: Content) -> str:
+    if content.comparison is None:
+        return f"<p>Not compared: {escape(content.refusal)}.</p>"
+    lines = [*rule_lines(content.comparison), *content.comparison.notes]
     return (
         f"<details><summary>How the times are read, and what to know about these runs</summary>{_list(lines)}</details>"
     )
-
-
-def _line(run: Mapping[str, Any]) -> list[str]:
-    facts = dict(run["facts"])
-    return [run["name"], *(facts[key] for key in _FACTS if key in facts), *(time["text"] for time in run["times"])]
 
 
 def _table(

@@ -135,7 +135,7 @@ function showRun(place, focus) {
   const run = data.runs[place], into = document.getElementById("run");
   view.step = null;
   into.replaceChildren();
-  const heading = make("h2", { tabIndex: -1 }, data.study ? run.name : "The run");
+  const heading = make("h2", { tabIndex: -1 }, data.runs.length > 1 ? run.name : "The run");
   into.append(heading);
   into.append(make("ul", { className: "facts" }, ...run.facts.map(([key, value]) => make("li", {}, make("span", { className: "faint" }, key + " "), make("b", {}, value)))));
   into.append(make("ul", { className: "facts" }, ...run.times.map((time) => make("li", {}, make("span", { className: "faint" }, time.symbol + " "), make("b", {}, time.text)))));

@@ -88,14 +88,12 @@ def test_the_page_in_a_browser(page):
         assert run(drawn) == before
 
         # tables sort; a line leads to its run
-        names = (
-            "[...document.querySelectorAll('section:nth-of-type(2) tbody tr')].map((row) => row.cells[1].textContent)"
-        )
-        run("document.querySelectorAll('section:nth-of-type(2) th button')[1].click()")
+        names = "[...document.querySelectorAll('#runs tbody tr')].map((row) => row.cells[1].textContent)"
+        run("document.querySelectorAll('#runs th button')[1].click()")
         assert run(names) == ["64", "64", "128"]
-        run("document.querySelectorAll('section:nth-of-type(2) th button')[1].click()")
+        run("document.querySelectorAll('#runs th button')[1].click()")
         assert run(names) == ["128", "64", "64"]
-        run("document.querySelector('section:nth-of-type(2) tbody a').click()")
+        run("document.querySelector('#runs tbody a').click()")
         WebDriverWait(browser, 10).until(lambda _: "n 128" in run("document.querySelector('#run .facts').textContent"))
 
         assert run("[...document.querySelectorAll('.plot')].every((each) => each.ariaLabel.length > 20)")
@@ -129,3 +127,17 @@ def test_the_page_is_written_again_until_no_run_goes_on(monkeypatch, tmp_path, p
     monkeypatch.setattr(report, "_write", lambda _, refresh: pages.append(refresh))
     assert report.main([str(page.parent / "mine"), "--out", str(tmp_path / "x.html"), "--watch", "7"]) == 0
     assert slept == [7, 7] and pages == [7, 7, None]
+
+
+def test_runs_that_cannot_be_compared_are_shown_one_by_one(tmp_path, capsys):
+    write_run(tmp_path, evaluations(64, 0))
+    write_run(tmp_path, evaluations(128, 0).drop(columns=["f_mem", "f_mem_low", "f_mem_high"]))
+    out = tmp_path / "page.html"
+    assert report.main([str(tmp_path), "--out", str(out)]) == 0
+    assert "without a comparison: " in capsys.readouterr().out
+    text = out.read_text()
+    assert "has no f_mem" in text
+    shown = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
+    assert shown["study"] is None
+    with_times = [run for run in shown["runs"] if any(time["value"] is not None for time in run["times"])]
+    assert len(shown["runs"]) == 2 and len(with_times) == 1

@@ -1,0 +1,50 @@
+"""What is on a page: the comparison of its runs, or each run by itself where they cannot be compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from diffmem.analysis.comparison import TIMES, Comparison, Rules, RunTimes, compare
+from diffmem.analysis.runs import Run
+from diffmem.errors import UserError
+
+
+@dataclass(frozen=True)
+class Content:
+    """The runs of a page.
+
+    Attributes:
+        members: Each run with its times.
+        clock: One of :data:`~diffmem.analysis.runs.CLOCKS`.
+        comparison: The runs together; None where they cannot be compared.
+        refusal: Why they cannot; empty where they can.
+    """
+
+    members: tuple[RunTimes, ...]
+    clock: str
+    comparison: Comparison | None
+    refusal: str
+
+
+def content_of(runs: Sequence[Run], rules: Rules) -> Content:
+    """``runs`` with what they give together, or why they give nothing together."""
+    comparison, refusal = _compared(runs, rules)
+    if comparison is not None:
+        members = tuple(each for group in comparison.groups for each in group.runs)
+        return Content(members, rules.clock, comparison, "")
+    return Content(tuple(_alone(run, rules) for run in runs), rules.clock, None, refusal)
+
+
+def _compared(runs: Sequence[Run], rules: Rules) -> tuple[Comparison | None, str]:
+    for run in runs:
+        if "f_mem" not in run.table.columns:
+            return None, f"{run.name} has no f_mem, from which τ_mem is read"
+    try:
+        return compare(runs, rules), ""
+    except UserError as refusal:
+        return None, str(refusal)
+
+
+def _alone(run: Run, rules: Rules) -> RunTimes:
+    """The run with the times that it gives by itself."""
+    comparison, _ = _compared([run], rules)
+    return comparison.groups[0].runs[0] if comparison else RunTimes(run, dict.fromkeys(TIMES))
