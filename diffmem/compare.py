@@ -2,12 +2,15 @@
 
 Prints τ_gen, τ_mem, their gap and ratio for every group and n, and writes ``comparison.csv``, ``ladder.csv``,
 ``comparison.md`` and figures. Runs are read from folders, or from W&B as ``wandb:ENTITY/PROJECT``; ``--wandb`` is where
-to upload to.
+to upload to. With ``--against KEY=VALUE`` it tells instead how each difference from the runs of that setting moves the
+times, in ``effects.csv``, ``effects.md`` and a forest plot.
 """
 
 import argparse
+import contextlib
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +29,12 @@ def parser() -> argparse.ArgumentParser:
     """The command line; the levels are options because the times move with them."""
     parser = Parser(prog="python -m diffmem.compare", description=__doc__.partition("\n")[0])
     add_rules(parser)
+    parser.add_argument(
+        "--against",
+        metavar="KEY=VALUE[,…]",
+        help="instead of groups, what each difference from the runs of this setting does to the times: ratios paired "
+        "over n, subset and seed; where several settings have these values, the one nearest to all others",
+    )
     parser.add_argument("--out", type=Path, default=Path("comparison"), metavar="DIR", help="default ./%(default)s")
     parser.add_argument(
         "--wandb",
@@ -102,6 +111,8 @@ def rules_of(options: argparse.Namespace) -> "Rules":
 
 def _compare(options: argparse.Namespace) -> int:
     """Read, compare, write and print."""
+    if options.against:
+        return _compare_against(options)
     from diffmem.analysis.comparison import compare
 
     comparison = compare(runs_of(options), rules_of(options))
@@ -109,16 +120,12 @@ def _compare(options: argparse.Namespace) -> int:
     from diffmem.analysis.figures import write_figures
     from diffmem.analysis.report import console_text, write_csv, write_ladder, write_markdown
 
-    try:
+    with _writing(options.out):
         options.out.mkdir(parents=True, exist_ok=True)
         write_csv(comparison, options.out / "comparison.csv")
         write_ladder(comparison, options.out / "ladder.csv")
         figures = write_figures(comparison, options.out)
         write_markdown(comparison, options.out / "comparison.md", figures)
-    except OSError as error:
-        raise ConfigError(
-            "--out", got=f"{options.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"
-        ) from error
     print(console_text(comparison))
     names = ["comparison.csv", "ladder.csv", "comparison.md", *(each.name for each in figures)]
     print(f"\nWritten to {options.out}: {', '.join(names)}")
@@ -128,6 +135,37 @@ def _compare(options: argparse.Namespace) -> int:
 
         print("\n".join(upload(comparison, options.wandb, options.out, figures)))
     return EXIT_DONE
+
+
+def _compare_against(options: argparse.Namespace) -> int:
+    """The same for ``--against``."""
+    options.by = "setting"
+
+    from diffmem.analysis.comparison import compare
+    from diffmem.analysis.effects import effects_against
+    from diffmem.analysis.effects_table import console_text, write_effects
+    from diffmem.analysis.forest import forest
+    from diffmem.analysis.style import save
+
+    effects = effects_against(compare(runs_of(options), rules_of(options)), options.against)
+    with _writing(options.out):
+        options.out.mkdir(parents=True, exist_ok=True)
+        figure = save(forest(effects), options.out / "effects.png")
+        paths = [*write_effects(effects, options.out, [figure]), figure]
+    print(console_text(effects))
+    print(f"\nWritten to {options.out}: {', '.join(each.name for each in paths)}")
+    return EXIT_DONE
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Name the folder that cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            "--out", got=f"{folder} ({error.strerror})", expected="a folder to write in", remedy="set --out"
+        ) from error
 
 
 def _check(options: argparse.Namespace) -> None:
