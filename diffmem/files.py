@@ -172,3 +172,13 @@ def put_row(path: Path, row: Mapping[str, object]) -> None:
     """
     rows: dict[int, Mapping[str, object]] = {**read_steps(path), int(str(row["step"])): row}
     write_table(path, [rows[step] for step in sorted(rows)])
+
+
+def put_rows(path: Path, step: int, rows: Iterable[Mapping[str, object]]) -> None:
+    """Make ``rows`` those of ``step`` in the table at ``path``, which has several for a step, in the order of steps.
+
+    Raises:
+        DataError: What is there is no table.
+    """
+    others: list[Mapping[str, object]] = [row for row in read_table(path) if int(row["step"]) != step]
+    write_table(path, sorted([*others, *rows], key=lambda row: int(str(row["step"]))))

@@ -7,6 +7,7 @@ as ``--memorization.threshold`` is one, import it below and name it in :data:`GR
 
 import lightning.pytorch as pl
 
+from diffmem.callbacks.average import Average
 from diffmem.callbacks.checkpoint import Checkpoint
 from diffmem.callbacks.early_stopping import EarlyStopping
 from diffmem.callbacks.evaluation import Evaluation
@@ -17,6 +18,7 @@ from diffmem.callbacks.losses import Losses
 from diffmem.callbacks.memorization import Memorization
 from diffmem.callbacks.observer import EvaluationObserver as EvaluationObserver
 from diffmem.callbacks.observer import Snapshot as Snapshot
+from diffmem.callbacks.per_class import PerClass
 from diffmem.callbacks.pictures import Pictures
 from diffmem.callbacks.progress import ProgressReport
 from diffmem.callbacks.provenance import Provenance
@@ -31,6 +33,7 @@ GROUPS: dict[str, type[pl.Callback]] = {
     "provenance": Provenance,
     "wandb": WandbMirror,
     "training_loss": TrainingLoss,
+    "average": Average,
     "memorization": Memorization,
     "frechet": Frechet,
     "fid": FID,
@@ -38,6 +41,7 @@ GROUPS: dict[str, type[pl.Callback]] = {
     "scores": ScoreDistance,
     "likelihood": Likelihood,
     "pictures": Pictures,
+    "per_class": PerClass,
     "progress": ProgressReport,
     "early_stopping": EarlyStopping,
     "signals": StopOnSignal,

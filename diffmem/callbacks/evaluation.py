@@ -1,7 +1,7 @@
 """Scheduled evaluation: samples are made once and every measurement reads them."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from diffmem import ranks, rng
-from diffmem.callbacks.observer import EvaluationObserver, Images, Row, Snapshot
+from diffmem.callbacks.observer import EvaluationObserver, Images, Row, Snapshot, view_folder
+from diffmem.callbacks.per_class import TABLE as PER_CLASS
 from diffmem.callbacks.updates import UpdateCallback
+from diffmem.callbacks.views import View, Weights, check_labels, check_view, labels_of_samples, weights_in_place
 from diffmem.data.subset import SubsetData
 from diffmem.diffusion.sampling import check_sampling_steps, make_sampler
 from diffmem.errors import ConfigError, DivergenceError, parameters_of, require_at_least
@@ -36,7 +38,9 @@ class Evaluation(UpdateCallback):
         batch_size: Samples per network call.
         seed: Seed of the starting noise; sample i starts from noise i, at every step and whatever the batch or rank.
         sampler: ``"ddim"``, ``"ddim:ETA"`` with η in [0, 1], or ``"ddpm"``; see :mod:`diffmem.diffusion.sampling`. The
-            noise of each step of sample i is its own as well.
+            noise of each step of sample i is its own as well. Sample i of a conditional model has label i mod K.
+        views: Further ways of looking at every scheduled step, each with a table of its own in ``views/<name>``; None
+            for the default view alone. All views start from the same noise.
         budget: Largest share of the wall time that evaluations may take, in (0, 1). Scheduled steps that would exceed
             it are skipped, except step 0 and the last: which rows exist then depends on the machine, what they say
             does not. None measures at every scheduled step.
@@ -60,11 +64,21 @@ class Evaluation(UpdateCallback):
         batch_size: int = 256,
         seed: int = 0,
         sampler: str = "ddim",
+        views: list[View] | None = None,
         budget: float | None = None,
     ) -> None:
         require_at_least(1, "evaluation", num_samples=num_samples, batch_size=batch_size)
         with parameters_of("evaluation", num_steps="sampling_steps"):
             self.sampler = make_sampler(sampler, sampling_steps)
+        self.views = {view.name: view for view in (View(), *(views or ()))}
+        if len(self.views) <= len(views or ()):
+            names = [view.name or "the default view, which is always there" for view in views or ()]
+            raise ConfigError(
+                "evaluation.views", got=", ".join(names), expected="different views", remedy="set --evaluation.views"
+            )
+        with parameters_of("evaluation.views", weight="guidance"):
+            self._guidance = {name: view.make_guidance() for name, view in self.views.items()}
+            self._samplers = {name: view.make_sampler(sampler, sampling_steps) for name, view in self.views.items()}
         if budget is not None and not 0 < budget < 1:
             raise ConfigError(
                 "evaluation.budget",
@@ -90,13 +104,15 @@ class Evaluation(UpdateCallback):
         self.seconds, self._start, self._latest = 0.0, time.perf_counter(), 0.0
         step = trainer.global_step
         if step == 0 and trainer.is_global_zero:
-            table_path(trainer).unlink(missing_ok=True)
+            folder = Path(trainer.default_root_dir)
+            for path in (table_path(trainer), folder / PER_CLASS, *folder.glob("views/*/*.csv")):
+                path.unlink(missing_ok=True)
         if step == 0 or (step in self._schedule and not self._is_written(trainer)):
             self.evaluate(trainer, pl_module)
 
-    @staticmethod
-    def _is_written(trainer: pl.Trainer) -> bool:
-        return any(int(row["step"]) == trainer.global_step for row in read_table(table_path(trainer)))
+    def _is_written(self, trainer: pl.Trainer) -> bool:
+        tables = (read_table(table_path(trainer, name)) for name in self.views)
+        return all(any(int(row["step"]) == trainer.global_step for row in table) for table in tables)
 
     def on_update(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         step = trainer.global_step
@@ -112,12 +128,14 @@ class Evaluation(UpdateCallback):
         return not ranks.any_rank(too_dear and ranks.rank_and_world()[0] == 0, device)
 
     def evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Row:
-        """Measure now and write the row. A collective: every rank takes part."""
+        """Measure all views now, write their rows and return that of the default view. A collective."""
         start = time.perf_counter()
         data: Images = trainer.datamodule  # type: ignore[attr-defined]
-        row = self.measure(trainer, pl_module, data, trainer.global_step, Path(trainer.default_root_dir))
+        rows = self.measure_views(trainer, pl_module, data, trainer.global_step, Path(trainer.default_root_dir))
         if trainer.is_global_zero:
-            put_row(table_path(trainer), row)
+            for name, row in rows.items():
+                put_row(table_path(trainer, name), row)
+        row = rows[""]
         for observer in _observers(trainer):
             observer.on_row(trainer, row)
         self._latest = time.perf_counter() - start
@@ -133,8 +151,12 @@ class Evaluation(UpdateCallback):
         scheduled_steps(self.steps, trainer.max_steps)
         num_samples = self._num_samples_of(model)
         if num_samples:
-            with parameters_of("evaluation", num_steps="sampling_steps"):
-                check_sampling_steps(self.sampler.num_steps, model.schedule)
+            for name, sampler in self._samplers.items():
+                with parameters_of(f"evaluation.views {name}" if name else "evaluation", num_steps="sampling_steps"):
+                    check_sampling_steps(sampler.num_steps, model.schedule)
+        for view in self.views.values():
+            check_view(view, model, trainer.callbacks)  # type: ignore[attr-defined]
+        check_labels(model, data)
         for observer in _observers(trainer):
             observer.check(data, num_samples, model)
 
@@ -142,7 +164,41 @@ class Evaluation(UpdateCallback):
         return self.num_samples if hasattr(model, "sample") else 0
 
     def measure(self, trainer: pl.Trainer, pl_module: pl.LightningModule, data: Images, step: int, folder: Path) -> Row:
-        """The row of the model's present weights, those of ``step``. A collective: every rank takes part."""
+        """The row of the model's present weights, those of ``step``, in the default view. A collective."""
+        return self.measure_views(trainer, pl_module, data, step, folder, [""])[""]
+
+    def measure_views(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        data: Images,
+        step: int,
+        folder: Path,
+        names: Iterable[str] | None = None,
+    ) -> dict[str, Row]:
+        """The rows of ``step`` in the views of these names, or in all. A collective: every rank takes part.
+
+        What needs no samples is measured once for all views of the same weights.
+        """
+        rows: dict[str, Row] = {}
+        of_weights: dict[tuple[Weights, EvaluationObserver], Row] = {}
+        with evaluating(trainer, pl_module):
+            for name in self.views if names is None else names:
+                view = self.views[name]
+                with weights_in_place(view, pl_module, trainer.callbacks):  # type: ignore[attr-defined]
+                    rows[name] = self._measure_view(trainer, pl_module, data, step, folder, view, of_weights)
+        return rows
+
+    def _measure_view(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        data: Images,
+        step: int,
+        folder: Path,
+        view: View,
+        of_weights: dict[tuple[Weights, EvaluationObserver], Row],
+    ) -> Row:
         observers, num_samples = _observers(trainer), self._num_samples_of(pl_module)
         row: dict[str, float | int | str | None] = {
             **self._row_start(trainer, data, step),
@@ -150,27 +206,40 @@ class Evaluation(UpdateCallback):
             "sampler": self.sampler.name if num_samples else None,
             **(pl_module.columns(step) if hasattr(pl_module, "columns") else {}),
         }
-        with evaluating(trainer, pl_module):
-            rows = ranks.share(num_samples)
+        rows = ranks.share(num_samples)
 
-            def announce() -> None:
-                for observer in observers:
-                    observer.on_sampling(trainer, pl_module)
-
-            samples = self.sample(pl_module, rows, data.train_images.shape[1:], announce)
-            snapshot = Snapshot(
-                step=step,
-                samples=self._finite(step, samples),
-                rows=rows,
-                num_samples=num_samples,
-                model=pl_module,
-                data=data,
-                folder=folder,
-            )
+        def announce() -> None:
             for observer in observers:
-                if num_samples or not observer.needs_samples:
-                    row.update(observer.measure(snapshot))
-        return {**row, **self.identity}
+                observer.on_sampling(trainer, pl_module)
+
+        samples = self.sample(pl_module, rows, data.train_images.shape[1:], announce, view.name)
+        snapshot = Snapshot(
+            step=step,
+            samples=self._finite(step, samples),
+            rows=rows,
+            num_samples=num_samples,
+            model=pl_module,
+            data=data,
+            folder=folder,
+            view=view.name,
+            labels=labels_of_samples(pl_module, rows),
+        )
+        for observer in observers:
+            if not observer.needs_samples:
+                key = (view.weights, observer)
+                if key not in of_weights:
+                    of_weights[key] = observer.measure(snapshot)
+                row.update(of_weights[key])
+            elif num_samples:
+                row.update(observer.measure(snapshot))
+        return {**row, **self.identity, **self._columns(view)}
+
+    def _columns(self, view: View) -> dict[str, float | int | str]:
+        """What tells the views of a run from each other; nothing where there is one."""
+        if len(self.views) == 1:
+            return {}
+        setting = {"setting": f"{self.identity['setting']}-{view.name}"} if view.name and self.identity else {}
+        return {**setting, **view.columns(self._samplers[view.name])}
 
     def sample(
         self,
@@ -178,6 +247,7 @@ class Evaluation(UpdateCallback):
         rows: range,
         shape: tuple[int, ...],
         announce: Callable[[], None] = lambda: None,
+        view: str = "",
     ) -> Tensor:
         """Samples number ``rows``, (len(rows), \\*shape); ``announce`` is called equally often on every rank."""
         found = [torch.empty(0, *shape, device=pl_module.device)]
@@ -186,7 +256,9 @@ class Evaluation(UpdateCallback):
             announce()
             if batch := rows[start : start + self.batch_size]:
                 noise = partial(self._noise, batch, tuple(shape), pl_module.device)
-                found.append(pl_module.sample(noise(), self.sampler, noise).float())
+                labels = labels_of_samples(pl_module, batch)
+                told = {} if labels is None else {"labels": labels, "guidance": self._guidance[view]}
+                found.append(pl_module.sample(noise(), self._samplers[view], noise, **told).float())
         return torch.cat(found)
 
     def _noise(self, rows: range, shape: tuple[int, ...], device: torch.device, index: int | None = None) -> Tensor:
@@ -220,9 +292,9 @@ def _observers(trainer: pl.Trainer) -> list[EvaluationObserver]:
     return [each for each in trainer.callbacks if isinstance(each, EvaluationObserver)]
 
 
-def table_path(trainer: pl.Trainer) -> Path:
-    """The run's ``evaluations.csv``."""
-    return Path(trainer.default_root_dir) / "evaluations.csv"
+def table_path(trainer: pl.Trainer, view: str = "") -> Path:
+    """The ``evaluations.csv`` of the run, or of the view of this name."""
+    return view_folder(Path(trainer.default_root_dir), view) / "evaluations.csv"
 
 
 @contextmanager

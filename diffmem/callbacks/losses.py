@@ -22,6 +22,8 @@ class Losses(EvaluationObserver):
     Of several times the first has these names, by which other parts know the losses; a suffix names each further one,
     as in ``loss_train_t0.1`` and ``loss_train_t0.1_std``; ``loss_t`` is the first time.
 
+    A conditional model is told the label of each image.
+
     Args:
         t: Diffusion time or times; 0.01 in the paper.
         num_draws: Noise draws for each image; 5 in the paper.
@@ -72,15 +74,17 @@ class Losses(EvaluationObserver):
         columns: dict[str, Any] = {"loss_t": self.times[0]}
         for t in self.times:
             suffix = "" if t == self.times[0] else f"_t{t:g}"
-            for name, images in {"train": snapshot.train_images, "test": snapshot.heldout_images}.items():
-                draws = self._loss_of_draws(snapshot, images, name, t)
+            for name in ("train", "test"):
+                draws = self._loss_of_draws(snapshot, name, t)
                 columns[f"loss_{name}{suffix}"] = draws.mean().item()
                 columns[f"loss_{name}{suffix}_std"] = draws.std().item() if len(draws) > 1 else None
             columns[f"loss_gen{suffix}"] = columns[f"loss_test{suffix}"] - columns[f"loss_train{suffix}"]
         return columns
 
-    def _loss_of_draws(self, snapshot: Snapshot, images: Tensor, name: str, t: float) -> Tensor:
-        """Mean loss at ``t`` over ``images`` for each draw, (num_draws,) float64."""
+    def _loss_of_draws(self, snapshot: Snapshot, name: str, t: float) -> Tensor:
+        """Mean loss at ``t`` over the images called ``name`` for each draw, (num_draws,) float64."""
+        images = snapshot.train_images if name == "train" else snapshot.heldout_images
+        labels = snapshot.labels_of(name)
         rows = ranks.share(len(images))
         index = snapshot.model.schedule.index_of(t)
         total = torch.zeros(self.num_draws, dtype=torch.float64, device=snapshot.device)
@@ -90,5 +94,6 @@ class Losses(EvaluationObserver):
                 x = images[block.start : block.stop]
                 noise = rng.normal_rows(self.seed, f"loss/{name}/{draw}", block, tuple(x.shape[1:]))
                 steps = torch.full((len(x),), index, device=snapshot.device)
-                total[draw] += snapshot.model.losses(x, noise.to(snapshot.device), steps).double().sum()
+                told = () if labels is None else (labels[block.start : block.stop].to(snapshot.device),)
+                total[draw] += snapshot.model.losses(x, noise.to(snapshot.device), steps, *told).double().sum()
         return ranks.sum_over_ranks(total) / len(images)

@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from diffmem.data.labels import Part
 from diffmem.data.subset import SubsetData
 from diffmem.metrics.versions import nearest_over_versions
 
@@ -29,6 +30,11 @@ class Images(Protocol):
 
     def to_unit(self, images: Tensor) -> Tensor:
         """Images in the pixel range [0, 1]; vectors in the units of the source."""
+
+
+def view_folder(run: Path, view: str) -> Path:
+    """Where the tables and pictures of the view called ``view`` lie in the folder of a run; "" is the default view."""
+    return run / "views" / view if view else run
 
 
 class Neighbors(NamedTuple):
@@ -57,6 +63,8 @@ class Snapshot:
         model: The module, in eval mode, with ``schedule``, ``losses`` and ``score``.
         data: Training and held-out images.
         folder: The run's folder.
+        view: Name of the view; "" for the default one.
+        labels: The label (·,) int64 that each sample was asked for; None for an unconditional model.
     """
 
     step: int
@@ -66,6 +74,17 @@ class Snapshot:
     model: pl.LightningModule
     data: Images
     folder: Path
+    view: str = ""
+    labels: Tensor | None = None
+
+    @property
+    def view_folder(self) -> Path:
+        """Where tables and pictures of the samples lie."""
+        return view_folder(self.folder, self.view)
+
+    def labels_of(self, part: Part) -> Tensor | None:
+        """Labels of the training or held-out images, on the CPU; None for an unconditional model."""
+        return getattr(self.data, f"{part}_labels") if getattr(self.model, "num_classes", 0) else None
 
     @property
     def device(self) -> torch.device:

@@ -80,8 +80,8 @@ class Pictures(EvaluationObserver):
             tiles.append(tile)
         buffer = io.BytesIO()
         save_image(make_grid(tiles, nrow=8, padding=6, pad_value=1.0), buffer, format="png")
-        folder = snapshot.folder / FOLDER
-        folder.mkdir(exist_ok=True)
+        folder = snapshot.view_folder / FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / f"step-{snapshot.step:08d}.png", buffer.getvalue())
 
     def _keep(self, snapshot: Snapshot) -> None:
@@ -97,7 +97,7 @@ class Pictures(EvaluationObserver):
             null_distances=np.zeros((0, 2), np.float32) if null is None else null.distances.cpu().float().numpy(),
             train_rows=rows.int().numpy(),
             train_images=_bytes(snapshot, snapshot.train_images[rows.to(snapshot.device)]),
-        ).write(snapshot.folder, snapshot.step)
+        ).write(snapshot.view_folder, snapshot.step)
 
 
 def _bytes(snapshot: Snapshot, images: Tensor) -> np.ndarray:

@@ -28,7 +28,7 @@ from diffmem.shipped import with_shipped_configs
 
 _LINKS = {
     "seed": ("model.init_args.seed", "data.init_args.seed", "evaluation.seed", "losses.seed", "scores.seed"),
-    "memorization.threshold": ("pictures.threshold",),
+    "memorization.threshold": ("pictures.threshold", "per_class.threshold"),
     "model.init_args.num_steps": ("model.init_args.network.init_args.num_steps",),
 }
 
@@ -165,14 +165,21 @@ class CLI(LightningCLI):
             raise ConfigError("trainer", got=got, expected=expected, remedy="change --trainer.…") from error
         evaluation, wandb = self.config_init["evaluation"], self.config_init["wandb"]
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        evaluation.identity = {**self.identity.row, "num_parameters": num_parameters}
-        wandb.config = {**self.plain_config, "identity": self.identity.row}
+        row = {**self.identity.row, **_labels(self.datamodule)}
+        evaluation.identity = {**row, "num_parameters": num_parameters}
+        wandb.config = {**self.plain_config, "identity": row}
         return trainer
 
     @property
     def folder(self) -> Path:
         """The run's folder, ``RUN_ROOT/<study>/<name>``."""
         return Path(self.config["run_root"]) / self.identity.study / self.identity.name
+
+
+def _labels(data: pl.LightningDataModule) -> dict[str, str]:
+    """The identity column of data with labels."""
+    labels = getattr(data, "labels", None)
+    return {"labels": labels.name} if labels and labels.kind != "none" else {}
 
 
 def _refuse_linked_keys(args: list[str]) -> None:

@@ -11,6 +11,11 @@ class Digits(ImageData):
     def load_images(self) -> np.ndarray:
         return load_digits_images()
 
+    def load_labels(self) -> np.ndarray:
+        from sklearn.datasets import load_digits
+
+        return load_digits().target
+
 
 def load_digits_images() -> np.ndarray:
     """All 1,797 digits, (1797, 1, 8, 8) float32 in [0, 1]."""

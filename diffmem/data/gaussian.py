@@ -1,6 +1,7 @@
 """Data from laws that are known: any number of fresh points, and the exact score at every time."""
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from diffmem import rng
 from diffmem.data.digits import load_digits_images
+from diffmem.data.labels import Part
 from diffmem.data.subset import BatchMode, SubsetData
 from diffmem.diffusion.scores import GaussianMixture, gaussian, symmetric_mixture
 from diffmem.errors import ConfigError, require_at_least
@@ -29,6 +31,7 @@ class DrawnData(SubsetData):
         num_test: Number of held-out points.
         draw_seed: Seed of the points, apart from ``seed``, so that runs may differ in all but their data.
         seed: Seed of the batches.
+        labels: As in :class:`diffmem.data.images.ImageData`; the true label of a point is its component.
 
     Attributes:
         train_images: (n, d) float32. After ``setup``.
@@ -49,8 +52,9 @@ class DrawnData(SubsetData):
         num_test: int,
         draw_seed: int,
         seed: int,
+        labels: str | bool = "none",
     ) -> None:
-        super().__init__(n, index, batch_size, batch_mode, num_test, seed)
+        super().__init__(n, index, batch_size, batch_mode, num_test, seed, labels=labels)
         self.law, self.draw_seed = law, draw_seed
 
     def setup(self, stage: str | None = None) -> None:
@@ -63,8 +67,20 @@ class DrawnData(SubsetData):
         """Points number ``rows`` of those called ``name``, (len(rows), d)."""
         if not rows:
             return torch.empty(0, self.law.dim)
-        streams = (rng.stream(self.draw_seed, f"points/{name}", row) for row in rows)
-        return torch.stack([self.law.draw(generator) for generator in streams])
+        return torch.stack([self.law.draw(generator) for generator in self._streams(name, rows)])
+
+    def _streams(self, name: str, rows: range) -> Iterator[torch.Generator]:
+        return (rng.stream(self.draw_seed, f"points/{name}", row) for row in rows)
+
+    @property
+    def num_true_classes(self) -> int:
+        return len(self.law.means)
+
+    def true_labels(self, part: Part) -> Tensor | None:
+        if self.num_true_classes == 1:
+            return None
+        rows = self.train_rows if part == "train" else range(self.num_test)
+        return torch.tensor([self.law.draw_component(generator) for generator in self._streams(part, rows)])
 
     def unit_images(self, rows: range) -> Tensor:
         """Training points number ``rows``, (len(rows), d)."""
@@ -162,6 +178,7 @@ class SymmetricMixture(DrawnData):
         num_test: Number of held-out points.
         draw_seed: Seed of the points.
         seed: Seed of the batches.
+        labels: As in :class:`diffmem.data.images.ImageData`; the true label of a point is its Gaussian.
 
     Raises:
         ConfigError: An impossible n, index, dimension or batch size.
@@ -177,9 +194,10 @@ class SymmetricMixture(DrawnData):
         num_test: int = 2048,
         draw_seed: int = 0,
         seed: int = 0,
+        labels: str | bool = "none",
     ) -> None:
         law = symmetric_mixture(torch.ones(_checked(dimension)))
-        super().__init__(law, n, index, batch_size, batch_mode, num_test, draw_seed, seed)
+        super().__init__(law, n, index, batch_size, batch_mode, num_test, draw_seed, seed, labels)
 
 
 def _eigenvalues(dimension: int, population: list[list[float]], decay: float) -> Tensor:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import warnings
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from diffmem import ranks, rng
 from diffmem.data.augmentation import Augmentation
+from diffmem.data.labels import Part
 from diffmem.data.shift import mean_distance
 from diffmem.data.subset import BatchMode, SubsetData
 from diffmem.errors import ConfigError, DataError, require_at_least
@@ -42,6 +44,8 @@ class ImageData(SubsetData):
             then. Everything that is measured is measured on the n different ones.
         flip: Train on images mirrored left to right at random.
         shift: Train on images moved at random by up to so many pixels along each axis; borders repeat.
+        labels: What conditional models are told: ``none``, ``true`` (where the source has labels), ``random:K`` or
+            ``unique``; see :class:`diffmem.data.labels.Labels`.
 
     Attributes:
         train_images: (n, C, H, W) float32, centred. After ``setup``.
@@ -70,8 +74,9 @@ class ImageData(SubsetData):
         duplicates: str | None = None,
         flip: bool = False,
         shift: int = 0,
+        labels: str | bool = "none",
     ) -> None:
-        super().__init__(n, index, batch_size, batch_mode, num_test, seed, duplicates)
+        super().__init__(n, index, batch_size, batch_mode, num_test, seed, duplicates, labels)
         self.augmentation = Augmentation(flip, shift)
         self.permutation_seed, self.pixel_scale = permutation_seed, pixel_scale
         self.num_references, self.reference_size = num_references, reference_size
@@ -86,6 +91,25 @@ class ImageData(SubsetData):
         Other types and shapes are refused before a run begins, other values when they are read.
         """
         raise NotImplementedError
+
+    def load_labels(self) -> np.ndarray | None:
+        """Labels of all images of the source, (N,) integers from 0 on, in the same order; None where it has none."""
+        return None
+
+    @cached_property
+    def _pool_labels(self) -> Tensor | None:
+        labels = self.load_labels()
+        return None if labels is None else torch.from_numpy(labels.astype(np.int64))
+
+    @property
+    def num_true_classes(self) -> int:
+        return 0 if self._pool_labels is None else int(self._pool_labels.max()) + 1
+
+    def true_labels(self, part: Part) -> Tensor | None:
+        if self._pool_labels is None:
+            return None
+        rows = self.train_rows if part == "train" else self._test_rows
+        return self._pool_labels[self._order()[rows.start : rows.stop]]
 
     def fingerprint(self) -> dict[str, Any]:
         """What identifies the images of the source, for the record of the run."""
@@ -142,8 +166,7 @@ class ImageData(SubsetData):
         train = self.unit_images(self.train_rows) * self.pixel_scale
         self.mean = train.mean(0)
         self.train_images = train - self.mean
-        num = len(self._pool)
-        self.test_images = self.unit_images(range(num - self.num_test, num)) * self.pixel_scale - self.mean
+        self.test_images = self.unit_images(self._test_rows) * self.pixel_scale - self.mean
         distance, limit = mean_distance(self.train_images, self.test_images)
         if distance > limit and ranks.rank_and_world()[0] == 0:
             warnings.warn(
@@ -168,6 +191,10 @@ class ImageData(SubsetData):
             return images[None]
         mean = self.mean.to(images)
         return self.augmentation.versions(images + mean) - mean
+
+    @property
+    def _test_rows(self) -> range:
+        return range(len(self._pool) - self.num_test, len(self._pool))
 
     def reference_rows(self, number: int) -> range:
         """Positions of reference set ``number`` in the order."""

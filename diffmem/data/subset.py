@@ -1,12 +1,14 @@
 """A training set of n samples held in memory, beside held-out samples, in step-addressed batches."""
 
 import re
+from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from diffmem.data.labels import Labels, Part
 from diffmem.data.stream import BatchStream, RankBatches
 from diffmem.diffusion.scores import GaussianMixture
 from diffmem.errors import ConfigError, require_at_least, require_one_of
@@ -23,11 +25,13 @@ class Batch(NamedTuple):
         number: Which batch of the run this is, k.
         images: (B, \\*) float32, as the model sees them.
         rows: (B,) int64, which of the training samples these are.
+        labels: (B,) int64, of data with labels.
     """
 
     number: int
     images: Tensor
     rows: Tensor
+    labels: Tensor | None = None
 
 
 class SubsetData(pl.LightningDataModule):
@@ -43,6 +47,8 @@ class SubsetData(pl.LightningDataModule):
         seed: Seed of the batches.
         duplicates: ``"K:M"``: the first K training samples come M times in every epoch, which has n + K (M − 1) samples
             then; n stays the number of different ones, and everything that is measured is measured on these.
+
+        labels: What conditional models are told of each sample; see :class:`diffmem.data.labels.Labels`.
 
     Attributes:
         train_images: (n, \\*) float32, on the CPU. After ``setup``, which subclasses define.
@@ -72,8 +78,10 @@ class SubsetData(pl.LightningDataModule):
         num_test: int = 512,
         seed: int = 0,
         duplicates: str | None = None,
+        labels: str | bool = "none",
     ) -> None:
         super().__init__()
+        self.labels = Labels.parse(labels)
         require_at_least(2, "data", n=n, num_test=num_test)
         require_at_least(0, "data", index=index)
         require_at_least(1, "data", batch_size=batch_size)
@@ -83,13 +91,21 @@ class SubsetData(pl.LightningDataModule):
         epoch = self.epoch_size
         self.batch_size = {"min": min(batch_size, epoch), "full": epoch, "fixed": batch_size}[batch_mode]
         self._resident: Tensor | None = None  # the training samples on the model's device
+        self._resident_labels: Tensor | None = None
 
     def check(self, world_size: int = 1) -> None:
         """Refuse a batch that the ranks cannot share.
 
         Raises:
-            ConfigError: The batch size is no multiple of ``world_size``.
+            ConfigError: The batch size is no multiple of ``world_size``, or true labels of data without labels.
         """
+        if self.labels.kind == "true" and self.true_labels("train") is None:
+            raise ConfigError(
+                "data.labels",
+                got="true, but these data have no labels",
+                expected="none, unique or random:K",
+                remedy="set --data.labels",
+            )
         if self.batch_size % world_size:
             raise ConfigError(
                 "data.batch_size",
@@ -116,6 +132,30 @@ class SubsetData(pl.LightningDataModule):
         """Samples at positions ``rows`` of the order, (len(rows), \\*), in the units of the source, not centred."""
         raise NotImplementedError
 
+    def true_labels(self, part: Part) -> Tensor | None:
+        """The labels of the source, (n,) or (num_test,) int64 from 0 on; None where it has none."""
+        return None
+
+    @property
+    def num_true_classes(self) -> int:
+        """Number of the labels of the source."""
+        return 0
+
+    @property
+    def num_classes(self) -> int:
+        """Number K of labels; 0 for data without."""
+        return self.labels.num_classes(self.n, self.num_true_classes)
+
+    @cached_property
+    def train_labels(self) -> Tensor | None:
+        """(n,) int64, on the CPU; None for data without labels."""
+        return self.labels.of(self.train_rows, "train", self)
+
+    @cached_property
+    def test_labels(self) -> Tensor | None:
+        """(num_test,) int64, on the CPU, K where an image has no label; None for data without labels."""
+        return self.labels.of(range(self.num_test), "test", self)
+
     def to_unit(self, images: Tensor) -> Tensor:
         """Samples (N, \\*) as the model sees them, back in the units of the source (not clamped)."""
         raise NotImplementedError
@@ -134,8 +174,10 @@ class SubsetData(pl.LightningDataModule):
             rows = torch.where(rows < self.n, rows, (rows - self.n) % self.num_duplicated)
         if self._resident is None or self._resident.device != device:
             self._resident = self.train_images.to(device)
+            self._resident_labels = None if self.train_labels is None else self.train_labels.to(device)
         rows = send(rows, device)
-        return Batch(number, self.augmented(self._resident[rows], number), rows)
+        labels = None if self._resident_labels is None else self._resident_labels[rows]
+        return Batch(number, self.augmented(self._resident[rows], number), rows, labels)
 
     def augmented(self, images: Tensor, number: int) -> Tensor:
         """This rank's ``images`` (B, \\*) of global batch ``number`` as they are trained on: here, as they are."""

@@ -47,9 +47,13 @@ class GaussianMixture:
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """One point, (d,) float32."""
-        component = int(torch.randint(len(self.means), (), generator=generator))
+        component = self.draw_component(generator)
         noise = torch.randn(self.dim, generator=generator, dtype=torch.float64)
         return (self.means[component] + self.variances.sqrt() * noise).float()
+
+    def draw_component(self, generator: torch.Generator) -> int:
+        """The component of the point that :meth:`draw` makes with a generator in the same state."""
+        return int(torch.randint(len(self.means), (), generator=generator))
 
     def log_density(self, x: Tensor, t: float = 0.0) -> Tensor:
         """log P_t (N,) in nats of ``x`` (N, \\*); t = 0 is the law itself.

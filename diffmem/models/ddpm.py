@@ -1,13 +1,16 @@
 """The denoising diffusion model as a LightningModule: wiring only."""
 
+from functools import partial
 from typing import ClassVar, Literal
 
 import lightning.pytorch as pl
+import torch
 from torch import Tensor, nn
 
 from diffmem import ranks, rng
 from diffmem.data.subset import Batch
-from diffmem.diffusion.objective import Objective, Prediction, noise_prediction_loss, score_of
+from diffmem.diffusion.guidance import UNGUIDED, Guidance, drop_labels
+from diffmem.diffusion.objective import NoisePredictor, Objective, Prediction, noise_prediction_loss, score_of
 from diffmem.diffusion.sampling import Sampler, StepNoise
 from diffmem.diffusion.schedule import LinearSchedule
 from diffmem.diffusion.times import Law, TrainingTimes
@@ -27,7 +30,8 @@ class DDPM(pl.LightningModule):
 
     Args:
         network: ``network(x_t, index)`` (B, \\*), for images or vectors, or a UNet of diffusers; what it stands for
-            is ``prediction``.
+            is ``prediction``. One with ``num_classes`` K above 0 is conditional: ``network(x_t, index, labels)``, label
+            K for none.
         num_steps: Number T of diffusion steps.
         beta_start: First β of the linear schedule.
         beta_end: Last β of the linear schedule.
@@ -40,6 +44,14 @@ class DDPM(pl.LightningModule):
         min_snr_gamma: γ of the min-SNR-γ weights of the training loss; None for none, as in the paper.
         time_law: Law of the training times; see :class:`TrainingTimes`.
         time_range: Smallest and largest diffusion time t to train at; None for all, as in the paper.
+        label_dropout: Share of the training images whose label is left out, from which a conditional network learns
+            what guidance needs.
+
+    Attributes:
+        num_classes: Number K of labels; 0 for an unconditional model.
+
+    Raises:
+        ConfigError: A value that cannot be used.
     """
 
     roles: ClassVar[dict[str, Role]] = {"compile": "operation"}
@@ -56,9 +68,14 @@ class DDPM(pl.LightningModule):
         min_snr_gamma: float | None = None,
         time_law: Law = "uniform",
         time_range: tuple[float, float] | None = None,
+        label_dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.network = network = adapt(network)
+        self.num_classes: int = getattr(network, "num_classes", 0)
+        if not 0 <= label_dropout < 1:
+            raise ParameterError("label_dropout", got=label_dropout, expected="0 <= label_dropout < 1").under("model")
+        self.label_dropout = label_dropout
         if compile is not None:
             from torch._inductor import config
 
@@ -71,43 +88,63 @@ class DDPM(pl.LightningModule):
             self.times = TrainingTimes(self.schedule, time_law, time_range)
         self.seed = seed
 
-    def forward(self, x: Tensor, index: Tensor) -> Tensor:
-        """Predicted noise of ``x`` (B, \\*) at diffusion steps ``index`` (B,)."""
-        return self.objective.noise(self.network(x, index), x, index)
+    def forward(self, x: Tensor, index: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Predicted noise of ``x`` (B, \\*) at diffusion steps ``index`` (B,) for ``labels`` (B,), if any."""
+        return self.objective.noise(self._network_for(labels)(x, index), x, index)
+
+    def _network_for(self, labels: Tensor | None) -> NoisePredictor:
+        """The network's output as a function of x_t and index alone."""
+        return self.network if labels is None else lambda x, index: self.network(x, index, labels)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Weighted loss of what the network predicts on one batch.
 
-        Times, noise and dropout masks of batch k are drawn for the global batch; each rank takes its rows.
+        Times, noise, dropout masks and labels left out of batch k are drawn for the global batch; each rank takes its
+        rows.
         """
-        number, images, _ = batch
+        number, images, labels = batch.number, batch.images, batch.labels
         size, mine = ranks.batch_rows(len(images))
         index = self.times.draw(size, rng.stream(self.seed, "time", number))
         noise = rng.normal(self.seed, "noise", number, (size, *images.shape[1:]))
+        if labels is not None:
+            uniform = torch.rand(size, generator=rng.stream(self.seed, "label dropout", number))[mine]
+            labels = drop_labels(labels, send(uniform, labels.device), self.label_dropout, self.num_classes)
         rng.seed_global(self.seed, "dropout", number)
         noise, index = (send(values[mine], images.device) for values in (noise, index))
-        return self.objective.losses(self.network, images, noise, index).mean()
+        return self.objective.losses(self._network_for(labels), images, noise, index).mean()
 
-    def losses(self, images: Tensor, noise: Tensor, index: Tensor) -> Tensor:
+    def losses(self, images: Tensor, noise: Tensor, index: Tensor, labels: Tensor | None = None) -> Tensor:
         """Noise-prediction loss of each image, (B,)."""
-        return noise_prediction_loss(self, images, noise, index, self.schedule)
+        return noise_prediction_loss(partial(self, labels=labels), images, noise, index, self.schedule)
 
     def score(self, x_t: Tensor, index: Tensor) -> Tensor:
         """∇log P_t as learned, at ``x_t`` (B, \\*) and diffusion steps ``index`` (B,)."""
         return score_of(self, x_t, index, self.schedule)
 
-    def sample(self, noise: Tensor, sampler: Sampler, step_noise: StepNoise | None = None) -> Tensor:
+    def sample(
+        self,
+        noise: Tensor,
+        sampler: Sampler,
+        step_noise: StepNoise | None = None,
+        labels: Tensor | None = None,
+        guidance: Guidance = UNGUIDED,
+    ) -> Tensor:
         """Samples (B, \\*) from ``noise``, standard normal of the same shape.
 
         Args:
             noise: Where the samples start.
             sampler: E.g. :class:`diffmem.diffusion.sampling.DDIMSampler`.
             step_noise: Standard normal (B, \\*) for each step; only stochastic samplers ask for it.
+            labels: (B,) int64, of a conditional model; None for samples without a label.
+            guidance: How labels act.
 
         Raises:
             ParameterError: ``step_noise`` is asked for and missing, or the sampler has more steps than the model.
         """
-        return sampler(self, noise, self.schedule, step_noise or _missing)
+        predict: NoisePredictor = self
+        if labels is not None:
+            predict = guidance.predictor(self, labels, self.num_classes, self.schedule)
+        return sampler(predict, noise, self.schedule, step_noise or _missing)
 
 
 def _missing(index: int) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from diffmem import ranks
 from diffmem.errors import ParameterError, require_at_least
+from diffmem.networks.labels import LabelEmbedding
 
 NUM_GROUPS = 8
 NUM_HEADS = 4
@@ -127,6 +128,7 @@ class UNet(nn.Module):
         num_res_blocks: Residual blocks a level on the way down; one more on the way up.
         dropout: Probability to drop a channel before each block's second convolution.
         num_steps: Number of diffusion steps, the size of the (frozen) sinusoidal table.
+        num_classes: Number K of labels, whose learned embedding is added to that of t; 0 for a network without labels.
 
     The number of parameters is that of the paper's code, where the table counts: 4.055 M by default.
 
@@ -143,8 +145,11 @@ class UNet(nn.Module):
         num_res_blocks: int = 2,
         dropout: float = 0.1,
         num_steps: int = 1000,
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
+        require_at_least(0, num_classes=num_classes)
+        self.num_classes = num_classes
         _check(base_channels, channel_multipliers, attention, num_res_blocks)
         time_channels = 4 * base_channels
         self.time = nn.Sequential(
@@ -182,15 +187,21 @@ class UNet(nn.Module):
         self.head = nn.Sequential(
             nn.GroupNorm(NUM_GROUPS, channels), nn.SiLU(), nn.Conv2d(channels, in_channels, 3, padding=1)
         )
+        if num_classes:  # last, so that all other weights begin as those of the network without labels
+            self.label = LabelEmbedding(num_classes, time_channels)
         if base_channels >= _WIDE:
             self.to(memory_format=torch.channels_last)
 
-    def forward(self, x_BCHW: Tensor, t_B: Tensor) -> Tensor:
+    def forward(self, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor | None = None) -> Tensor:
         """Predicted noise (B, C, H, W) of ``x_BCHW`` at diffusion steps ``t_B`` (B,) int64.
 
-        H and W must be divisible by 2^(levels − 1).
+        H and W must be divisible by 2^(levels − 1). ``labels_B`` (B,) int64 in 0 … K, where K and None stand for no
+        label; a network without labels takes none.
         """
-        time = F.silu(self.time(t_B))
+        time = self.time(t_B)
+        if self.num_classes:
+            time = time + self.label(labels_B, len(t_B))
+        time = F.silu(time)
         x = self.stem(x_BCHW)
         skips = [x]
         for module in self.down:

@@ -1,0 +1,87 @@
+"""Labels of training and held-out samples: those of the source, or an experiment's."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args
+
+import torch
+from torch import Tensor
+
+from diffmem import rng
+from diffmem.errors import ConfigError
+
+Kind = Literal["none", "true", "random", "unique"]
+Part = Literal["train", "test"]
+
+
+class Labelled(Protocol):
+    """What labels need to know of the data."""
+
+    @property
+    def num_classes(self) -> int: ...
+
+    def true_labels(self, part: Part) -> Tensor | None: ...
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Which labels a conditional model is given.
+
+    - ``"true"``: those of the source;
+    - ``"random:K"``: one of K at random, a function of the sample's position in the order alone, for training and
+      held-out samples alike;
+    - ``"unique"``: each training sample its own, from 0 to n − 1; held-out samples have none;
+    - ``"none"``.
+
+    Random and unique labels say nothing of the image; models that are told them copy more (Gu et al. 2023,
+    arXiv 2310.02664).
+
+    Attributes:
+        kind: One of the four.
+        num_random: K of random labels, at least 2.
+    """
+
+    kind: Kind = "none"
+    num_random: int = 0
+
+    @classmethod
+    def parse(cls, text: str | bool) -> "Labels":
+        """From the value of ``data.labels``; YAML reads ``true`` as a truth value.
+
+        Raises:
+            ConfigError: None of the four.
+        """
+        text = {True: "true", False: "none"}[text] if isinstance(text, bool) else text
+        if found := re.fullmatch(r"random:(\d+)", text):
+            if int(found[1]) >= 2:
+                return cls("random", int(found[1]))
+        elif text in get_args(Kind) and text != "random":
+            return cls(text)  # type: ignore[arg-type]
+        raise ConfigError(
+            "data.labels",
+            got=repr(text),
+            expected="none, true, unique or random:K with K at least 2",
+            remedy="set --data.labels",
+        )
+
+    @property
+    def name(self) -> str:
+        """As it is written in a config."""
+        return f"random:{self.num_random}" if self.kind == "random" else self.kind
+
+    def num_classes(self, n: int, num_true: int) -> int:
+        """Number K of labels of ``n`` training samples whose source has ``num_true``."""
+        return {"none": 0, "true": num_true, "random": self.num_random, "unique": n}[self.kind]
+
+    def of(self, rows: range, part: Part, data: Labelled) -> Tensor | None:
+        """Labels (len(rows),) int64 of the samples at positions ``rows``; None without labels."""
+        match self.kind:
+            case "none":
+                return None
+            case "true":
+                return data.true_labels(part)
+            case "unique":
+                return torch.arange(len(rows)) if part == "train" else torch.full((len(rows),), data.num_classes)
+            case "random":
+                streams = (rng.stream(0, f"random labels/{part}", row) for row in rows)
+                return torch.stack([torch.randint(self.num_random, (), generator=each) for each in streams])
