@@ -8,6 +8,7 @@ from diffmem.errors import EXIT_CONFIG, EXIT_DONE
 COMMANDS = {
     "fit": "train one run and measure it",
     "evaluate": "measure saved checkpoints of a run again",
+    "sample": "draw samples of a trained run",
     "compare": "times, laws and figures of many runs",
     "report": "a page of a run or a study, to open or to mail",
     "status": "what runs are doing",

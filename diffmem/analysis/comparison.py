@@ -177,7 +177,7 @@ def _measure(run: Run, quality: str, level: float | None, rules: Rules, notes: N
     if num_samples is None:
         notes["no num_samples, the interval of τ_mem holds the spacing of evaluations alone"].append(run.name)
     elif "num_samples" not in run.table.columns:
-        notes[f"num_samples = {num_samples} inferred from the interval of f_mem"].append(run.name)
+        notes[f"num_samples = {num_samples[0]:g} inferred from the interval of f_mem"].append(run.name)
     if "f_mem_null" in run.table.columns:
         chance = run.table["f_mem_null"].max()
         if chance >= rules.mem_level:
@@ -197,10 +197,10 @@ def _measure(run: Run, quality: str, level: float | None, rules: Rules, notes: N
     times = {"gen": None, "mem": refused_to_notes("τ_mem", mem), "overfit": None}
     if level is not None:
         times["gen"] = refused_to_notes("τ_gen", lambda: gen(level))
-    if times["mem"] is not None and times["mem"].low == 0:
+    if times["mem"] is not None and times["mem"].low == 0 and num_samples is not None:
         notes[
-            f"num_samples = {num_samples} cannot exclude f_mem = {rules.mem_level:g} where no sample is memorized, the "
-            "interval of τ_mem is open below"
+            f"num_samples = {num_samples.min():g} cannot exclude f_mem = {rules.mem_level:g} where no sample is "
+            "memorized, the interval of τ_mem is open below"
         ].append(run.name)
     if "loss_test" in run.table.columns:
         times["overfit"] = refused_to_notes("τ_overfit", overfit)

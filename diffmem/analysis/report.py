@@ -187,7 +187,7 @@ def _list(lines: Sequence[str]) -> str:
 
 
 def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return text_table(header, [[markdown(each) for each in row] for row in rows])
+    return text_table([markdown(each) for each in header], [[markdown(each) for each in row] for row in rows])
 
 
 def write_markdown(comparison: Comparison, path: Path, figures: Sequence[Path] = ()) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TABLE = "evaluations.csv"
 #: Columns that a comparison needs; a page does without the second.
 NEEDED = ("step", "f_mem", "n")
+#: Rows measured again with more samples, or between the scheduled steps.
+REFINED = "refined.csv"
 IDENTITY = (
     "study", "model", "num_parameters", "n", "index", "optimizer", "lr", "seed", "schema", "setting", "config_hash",
 )  # fmt: skip
@@ -99,28 +101,33 @@ class Run:
         return {} if self.folder is None else read_identity(self.folder).get("training", {})
 
     @property
-    def num_samples(self) -> int | None:
-        """Generated samples behind each f_mem; where no column says, those that its Wilson interval implies.
+    def num_samples(self) -> Array | None:
+        """Generated samples (S,) behind each f_mem; where no column says, those that its Wilson interval implies.
 
-        At an end e of the interval of f with N samples, (f - e)² = z² e (1 - e) / N. None where neither is there.
+        A refined row pools several sets of as many samples as the others have. At an end e of the interval of f with N
+        samples, (f - e)² = z² e (1 - e) / N. None where neither is there.
+
+        Raises:
+            DataError: Counts that are missing, or no multiples of the smallest.
         """
         if "num_samples" in self.table.columns:
-            counts = self.table["num_samples"].dropna().unique()
-            if len(counts) != 1 or counts[0] < 1:
+            counts = self.column("num_samples")
+            if not (counts >= 1).all() or (counts % counts.min()).any():
                 raise DataError(
                     f"{self.name}: num_samples",
-                    got=", ".join(f"{each:g}" for each in counts) or "no number",
-                    expected="the same count at every step",
+                    got=", ".join(f"{each:g}" for each in np.unique(counts)),
+                    expected="the same count at every step, or multiples of it",
                     remedy="evaluate every step with as many samples",
                 )
-            return int(counts[0])
+            return counts
         if "f_mem_high" not in self.table.columns:
             return None
         f, high = self.column("f_mem"), self.column("f_mem_high")
         inside = (high > f) & (high < 1)
         if not inside.any():
             return None
-        return round(float(np.median(_WILSON_Z**2 * high[inside] * (1 - high[inside]) / (high - f)[inside] ** 2)))
+        count = float(np.median(_WILSON_Z**2 * high[inside] * (1 - high[inside]) / (high - f)[inside] ** 2))
+        return np.full(len(f), float(round(count)))
 
 
 def read_runs(sources: Iterable[str | Path], needed: Sequence[str] = NEEDED) -> list[Run]:
@@ -160,6 +167,9 @@ def read_run(folder: Path, needed: Sequence[str] = NEEDED) -> Run:
 
     path = folder / TABLE
     rows = read_table(path)  # pandas would fill a line cut short with empty fields
+    if refined := read_table(folder / REFINED):
+        by_step = {int(row["step"]): row for row in (*rows, *refined)}
+        rows = [by_step[step] for step in sorted(by_step)]
     if not rows:
         raise DataError(str(path), got="no rows", expected="one per evaluation", remedy="train the run further")
     columns = pd.DataFrame(rows).replace("", None)

@@ -34,7 +34,7 @@ _GEN, _MEM, _OVERFIT = 0, 1, 2
 def tau_mem(
     steps: ArrayLike,
     f_mem: ArrayLike,
-    num_samples: int | None = None,
+    num_samples: ArrayLike | None = None,
     *,
     level: float = MEMORIZATION_LEVEL,
     confidence: float = CONFIDENCE,
@@ -46,7 +46,8 @@ def tau_mem(
     Args:
         steps: (S,) ascending, S ≥ 3.
         f_mem: (S,) memorized fractions in [0, 1].
-        num_samples: Generated samples behind each fraction. Without it the interval holds the interpolation alone.
+        num_samples: Generated samples behind each fraction, one count or (S,). Without it the interval holds the
+            interpolation alone.
         level: The fraction c; the time moves by about 2× with it, so report it with every value.
         confidence: Mass of the interval.
         num_draws: Bootstrap draws.
@@ -71,16 +72,17 @@ def tau_mem(
         )
     draws = np.tile(f_mem, (num_draws, 1))
     if num_samples is not None:
-        if level * num_samples < 1:
+        totals = np.broadcast_to(np.asarray(num_samples, dtype=np.float64), f_mem.shape)
+        if level * totals.min() < 1:
             raise DataError(
                 "tau_mem",
-                got=f"level {level:g} with num_samples {num_samples}",
-                expected=f"a level of at least one sample, {1 / num_samples:g}",
+                got=f"level {level:g} with num_samples {totals.min():g}",
+                expected=f"a level of at least one sample, {1 / totals.min():g}",
                 remedy="raise the level or evaluate more samples",
             )
-        counts = np.rint(f_mem * num_samples)
-        f_mem = counts / num_samples
-        draws = _posterior_quantiles(counts, num_samples, stratified(num_draws, _SAMPLING, _MEM, seed))
+        counts = np.rint(f_mem * totals)
+        f_mem = counts / totals
+        draws = _posterior_quantiles(counts, totals, stratified(num_draws, _SAMPLING, _MEM, seed))
     shape = _shapes(num_draws, _MEM)
     return _crossing(
         "tau_mem", f"f_mem is {f_mem[0]:g}", steps, f_mem, draws, level, shape, confidence, to_the_end=True
@@ -235,12 +237,12 @@ def _log(steps: Array) -> Array:
     return np.log(steps, where=steps > 0, out=np.full_like(steps, -np.inf))
 
 
-def _posterior_quantiles(counts: Array, num_samples: int, u: Array) -> Array:
+def _posterior_quantiles(counts: Array, num_samples: Array, u: Array) -> Array:
     """Jeffreys posterior quantiles ``u`` of the fraction behind each count, (len(u), S)."""
     from scipy.special import betaincinv
 
-    distinct, place = np.unique(counts, return_inverse=True)
-    return betaincinv(distinct + 0.5, num_samples - distinct + 0.5, u[:, None])[:, place]
+    distinct, place = np.unique(np.stack([counts, num_samples]), axis=1, return_inverse=True)
+    return betaincinv(distinct[0] + 0.5, distinct[1] - distinct[0] + 0.5, u[:, None])[:, place.ravel()]
 
 
 def _shapes(num_draws: int, quantity: int) -> Array:

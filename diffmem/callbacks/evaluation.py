@@ -46,6 +46,7 @@ class Evaluation(UpdateCallback):
             does not. None measures at every scheduled step.
 
     Attributes:
+        first_sample: Number of the noise that the first sample starts from; later sets of samples have others.
         identity: Columns of every row that identify the run, such as n, optimizer and seed.
         seconds: Wall time of the evaluations since training (re)started.
 
@@ -89,6 +90,7 @@ class Evaluation(UpdateCallback):
         scheduled_steps(steps, max_steps=1)
         self.steps, self.num_samples, self.batch_size = steps, num_samples, batch_size
         self.seed, self.budget = seed, budget
+        self.first_sample = 0
         self.identity: Row = {}
         self.seconds = 0.0
         self._start = self._latest = 0.0
@@ -263,6 +265,7 @@ class Evaluation(UpdateCallback):
 
     def _noise(self, rows: range, shape: tuple[int, ...], device: torch.device, index: int | None = None) -> Tensor:
         """What samples number ``rows`` start from, or what a stochastic step that leaves ``index`` adds to them."""
+        rows = range(self.first_sample + rows.start, self.first_sample + rows.stop)
         return rng.normal_rows(self.seed, "sample" if index is None else f"sample/{index}", rows, shape).to(device)
 
     @staticmethod

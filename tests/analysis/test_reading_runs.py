@@ -42,7 +42,7 @@ def test_identity_columns_are_enough(tmp_path):
 @pytest.mark.parametrize("num_samples", [100, 500, 10_000])
 def test_the_interval_of_f_mem_tells_the_number_of_samples(num_samples):
     table = evaluations(64, 0, steps=STEPS, num_samples=num_samples).drop(columns="num_samples")
-    assert run_of_table("r", table).num_samples == num_samples
+    assert set(run_of_table("r", table).num_samples) == {num_samples}
 
 
 def test_clocks():

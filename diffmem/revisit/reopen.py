@@ -1,0 +1,192 @@
+"""The model, the data and the measurements of a run's folder, on one device."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from diffmem.callbacks.checkpoint import newest_checkpoint
+from diffmem.callbacks.early_stopping import CHECKPOINT as GENERALIZATION
+from diffmem.callbacks.evaluation import Evaluation
+from diffmem.callbacks.observer import Row
+from diffmem.callbacks.provenance import check_same_images
+from diffmem.config.keys import Key
+from diffmem.config.parser import CLI
+from diffmem.errors import CheckpointError, ConfigError, DataError
+from diffmem.files import is_whole
+from diffmem.roles import role_of
+
+_ON_ONE_DEVICE = ("--trainer.devices=1", "--trainer.num_nodes=1", "--trainer.strategy=auto")
+
+
+class ReopenedRun:
+    """A run whose weights can be loaded, measured and sampled from; nothing in its folder changes.
+
+    Args:
+        folder: The run's folder.
+        overrides: ``--key=value`` for keys of measurements.
+        max_steps: Length of a training that is to be repeated; None for that of the run.
+
+    Attributes:
+        folder: The run's folder.
+        cli: The command line that made it.
+        trainer: Its callbacks are those that measure.
+        model: The module, on the trainer's device.
+        data: The data module, set up.
+        evaluation: What measures.
+        step: Number of updates behind the loaded weights; None before the first :meth:`load`.
+
+    Raises:
+        ConfigError: A key that shapes the training, or a value that cannot be used.
+        DataError: The folder is no run, or its images are others.
+    """
+
+    def __init__(self, folder: Path, overrides: Sequence[str] = (), max_steps: int | None = None) -> None:
+        for override in overrides:
+            _check_form(override)
+        config = folder / "config.yaml"
+        if not config.is_file():
+            raise DataError(
+                str(folder),
+                got="no config.yaml",
+                expected="the folder of a run",
+                remedy="give RUN_ROOT/STUDY/NAME of a run",
+            )
+        length = () if max_steps is None else (f"--trainer.max_steps={max_steps}",)
+        self.folder = folder
+        self.cli = CLI(["--config", str(config), *overrides, *length, *_ON_ONE_DEVICE])
+        for override in overrides:
+            _check_role(override, self.cli.keys)
+        self.trainer, self.model, self.data = self.cli.trainer, self.cli.model, self.cli.datamodule
+        self.evaluation: Evaluation = self.cli.config_init["evaluation"]
+        self.trainer.callbacks = [each for each in self.trainer.callbacks if _takes_part(each)]
+        self.step: int | None = None
+        fid = self.cli.config_init["fid"]
+        fid.cache = fid.cache or str(folder.parent.parent / ".cache" / "fid")
+        self.data.check()
+        check_same_images(folder, self.data)
+        self.evaluation.check(self.trainer, self.model, self.data)
+        self.data.setup()
+        self.model.to(self.trainer.strategy.root_device)
+
+    def load(self, checkpoint: Path) -> int:
+        """Take the weights of ``checkpoint``, and the state of what measures; returns its step."""
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        self.model.load_state_dict(state["state_dict"])
+        for callback in self.trainer.callbacks:
+            if callback.state_key in state["callbacks"]:
+                callback.load_state_dict(state["callbacks"][callback.state_key])
+        self.step = int(state["global_step"])
+        return self.step
+
+    def measure(self, step: int, folder: Path) -> Row:
+        """The row of the present weights, those of ``step``; measurements keep their own files in ``folder``."""
+        return self.evaluation.measure(self.trainer, self.model, self.data, step, folder)
+
+    def sample(self, num: int, seed: int = 0) -> Tensor:
+        """Samples (num, \\*) in the units of the source, for images those of [0, 1], not clamped.
+
+        Sample i starts from noise i of ``seed``: those of the run's seed are the samples of its evaluations.
+        """
+        self.evaluation.seed = seed
+        shape = tuple(self.data.train_images.shape[1:])
+        self.model.eval()
+        with torch.no_grad():
+            samples = self.evaluation.sample(self.model, range(num), shape)
+        return self.data.to_unit(samples)
+
+
+def load_run(folder: str | Path, step: int | str = "last") -> ReopenedRun:
+    """A trained run, ready to sample: ``load_run(folder).sample(64)``.
+
+    Weights are read without unpickling anything else. The model is ``.model`` (in eval mode), the data ``.data``, with
+    the training mean ``.data.mean`` and ``.data.to_unit`` back to the pixel range.
+
+    Args:
+        folder: The run's folder.
+        step: ``"last"``, ``"generalization"`` (what early stopping kept), or a saved step.
+
+    Raises:
+        DataError: No run, no such checkpoint, or other images than the run's.
+    """
+    run = ReopenedRun(Path(folder))
+    (path,) = named_checkpoints(Path(folder), [str(step)])
+    run.load(path)
+    run.model.eval()
+    return run
+
+
+def saved_steps(folder: Path) -> dict[int, Path]:
+    """The checkpoints in the run ``folder`` by their steps, ascending."""
+    found = {path.stem.removeprefix("step-"): path for path in folder.glob("checkpoints/step-*.ckpt")}
+    return {int(step): found[step] for step in sorted(found) if step.isdecimal()}
+
+
+def named_checkpoints(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Whole checkpoints of the run ``folder``: ``"last"``, ``"generalization"``, a saved step, or ``"all"`` of these.
+
+    Raises:
+        CheckpointError: There is none, none of that name, or it is damaged.
+    """
+    known: dict[str, Path] = {str(step): path for step, path in saved_steps(folder).items()}
+    names = list(known) if list(names) == ["all"] else names
+    newest = newest_checkpoint(folder / "checkpoints")
+    if newest is None:
+        raise CheckpointError(
+            str(folder / "checkpoints"),
+            got="no checkpoint",
+            expected="at least one",
+            remedy="train the run with diffmem.fit first",
+        )
+    known["last"] = newest
+    if (folder / "checkpoints" / GENERALIZATION).is_file():
+        known["generalization"] = folder / "checkpoints" / GENERALIZATION
+    for name in names:
+        if name not in known:
+            raise CheckpointError(
+                "checkpoint",
+                got=name,
+                expected=f"some of {', '.join(known)}",
+                remedy="choose a step that was saved, or --at for one that was not",
+            )
+        if not is_whole(known[name]):
+            raise CheckpointError(
+                str(known[name]), got="a damaged file", expected="a whole checkpoint", remedy="leave its step out"
+            )
+    return [known[name] for name in names]
+
+
+def _takes_part(callback: pl.Callback) -> bool:
+    """Whether ``callback`` measures or takes part in training; the others keep and show a run."""
+    return role_of(type(callback), "", "measurement") != "operation" and not isinstance(callback, Evaluation)
+
+
+def _check_form(override: str) -> None:
+    if not override.startswith("--") or "=" not in override:
+        raise ConfigError(override, got="no value", expected="--key=value", remedy=f"write {override}=VALUE")
+
+
+def _check_role(override: str, keys: Sequence[Key]) -> None:
+    """Refuse a key that shapes the training, or that no measurement reads."""
+    name = override.lstrip("-").partition("=")[0].replace(".init_args", "")
+    changed = [key for key in keys if key.name == name or key.name.startswith(f"{name}.")]
+    if not changed or not {key.role for key in changed} <= {"location", "protocol", "measurement"}:
+        groups = {key.name.partition(".")[0] for key in keys if key.role in ("protocol", "measurement")}
+        raise ConfigError(
+            name,
+            got="a key that changes more than the measurements, or none of them",
+            expected=f"a measurement's key, of {', '.join(sorted(groups))}",
+            remedy="train another run with diffmem.fit, or leave it out",
+        )
+
+
+def state_of(run: ReopenedRun) -> Mapping[str, Any]:
+    """The weights and the state of what measures, as :meth:`ReopenedRun.load` reads them from a file."""
+    return {
+        "global_step": run.trainer.global_step,
+        "state_dict": run.model.state_dict(),
+        "callbacks": {each.state_key: state for each in run.trainer.callbacks if (state := each.state_dict())},
+    }
