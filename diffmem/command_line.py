@@ -1,4 +1,4 @@
-"""What all commands share: a mistake ends in one line, and a reader that has seen enough is no mistake."""
+"""What all commands share: a mistake of the user ends in one line, and a closed pipe ends the command quietly."""
 
 import argparse
 import errno

@@ -104,6 +104,14 @@ def test_the_calls_of_fit_are_understood(folder, monkeypatch, tmp_path):
             CLI([*arguments, f"--run_root={tmp_path}"])
 
 
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_command_is_tested_or_says_when_it_was_last_run(folder):
+    blocks = "\n".join(re.findall(r"```bash\n(.*?)```", READMES[folder], flags=re.DOTALL)).replace("\\\n", " ")
+    lines = [line for line in blocks.splitlines() if line.strip()]
+    said = re.compile(r"#.*(tested|last run 20\d\d-\d\d-\d\d|not run|not a command to test)")
+    assert [line for line in lines if not said.search(line)] == []
+
+
 def test_every_key_of_a_measurement_is_documented_with_its_default():
     documented = {}
     for names, default in re.findall(r"^\| (`.*?) \| .* \| ([^|]*) \|$", KEYS, flags=re.MULTILINE):

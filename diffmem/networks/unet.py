@@ -104,7 +104,10 @@ class Upsample(nn.Module):
 
 
 def repeat_pixels(x_BCHW: Tensor) -> Tensor:
-    """The same by copies, whose gradient is a sum: compiled for a GPU, that of ``interpolate`` is added atomically."""
+    """Twice the height and width, each pixel four times.
+
+    Faster than ``interpolate`` in a network compiled for a GPU, where that one's gradient is added up atomically.
+    """
     x_BHWC = rearrange(x_BCHW, "b c h w -> b h w c")
     return rearrange(repeat(x_BHWC, "b h w c -> b (h 2) (w 2) c"), "b h w c -> b c h w")
 
