@@ -7,9 +7,10 @@ from typing import ClassVar, Literal
 
 import lightning.pytorch as pl
 
+from diffmem.analysis.clocks import clocks_are_known
 from diffmem.analysis.runs import read_runs
 from diffmem.analysis.scaling import Prediction, predict
-from diffmem.analysis.timescales import tau_mem
+from diffmem.analysis.timescales import MEMORIZATION_LEVEL, tau_mem
 from diffmem.analysis.window import PLATEAU_FACTOR, Rule, Window, check_rule, generalization_window
 from diffmem.callbacks.checkpoint import save_checkpoint
 from diffmem.callbacks.evaluation import Evaluation, table_path
@@ -31,9 +32,13 @@ class EarlyStopping(EvaluationObserver):
 
     Args:
         mode: None: off; ``"mark"``: keep the checkpoint and train on; ``"stop"``: end training at the onset.
-        rule: ``"f_mem"`` or ``"loss_split"``, which needs no samples.
-        level: Threshold at which the rule declares the onset; None for its default.
-        quality_level: Largest FID or Fréchet distance that counts as good, as the level of τ_gen; None for no bound.
+        rule: ``"f_mem"`` or ``"loss_split"``, which needs no samples; ``"clocks"``: end training when τ_gen and τ_mem
+            are both known, with intervals that have two ends, and keep the checkpoint that ``"f_mem"`` keeps. A study
+            then needs no ``max_steps`` for every n.
+        level: Threshold at which the rule declares the onset, for ``"clocks"`` the level c of τ_mem (0.01); None for
+            its default.
+        quality_level: Largest FID or Fréchet distance that counts as good, as the level of τ_gen; None for no bound,
+            except for ``"clocks"``, which needs one.
         plateau_factor: Largest ratio to the best quality that counts as equally good.
         previous: Finished runs of the same setting at other n; from two on, τ_mem of this run is predicted.
 
@@ -48,13 +53,24 @@ class EarlyStopping(EvaluationObserver):
     def __init__(
         self,
         mode: Literal["mark", "stop"] | None = None,
-        rule: Rule = "f_mem",
+        rule: Rule | Literal["clocks"] = "f_mem",
         level: float | None = None,
         quality_level: float | None = None,
         plateau_factor: float = PLATEAU_FACTOR,
         previous: list[str] | None = None,
     ) -> None:
         require_one_of((None, "mark", "stop"), "early_stopping.mode", mode)
+        self.ends_when_known = rule == "clocks"
+        if rule == "clocks":
+            if quality_level is None:
+                raise ConfigError(
+                    "early_stopping.quality_level",
+                    got="null with the rule clocks",
+                    expected="the quality at τ_gen",
+                    remedy="set --early_stopping.quality_level, e.g. 2",
+                )
+            rule, self.mem_level, level = "f_mem", MEMORIZATION_LEVEL if level is None else level, None
+            check_rule(rule, self.mem_level, plateau_factor)
         check_rule(rule, level, plateau_factor)
         if previous is not None and len(previous) < 2:
             raise ConfigError(
@@ -73,7 +89,7 @@ class EarlyStopping(EvaluationObserver):
         if self.rule == "f_mem" and num_samples == 0:
             raise ConfigError(
                 "early_stopping.rule",
-                got="f_mem for a model that cannot sample",
+                got="f_mem or clocks for a model that cannot sample",
                 expected="a rule without samples",
                 remedy="set --early_stopping.rule=loss_split",
             )
@@ -108,12 +124,19 @@ class EarlyStopping(EvaluationObserver):
 
     def _decide(self, trainer: pl.Trainer) -> None:
         self.window = generalization_window(self._rows, self.rule, self.level, self.quality_level, self.plateau_factor)
-        trainer.should_stop |= self.mode == "stop" and self.window.onset is not None
+        if self.mode == "stop":
+            trainer.should_stop |= self._has_ended()
         if trainer.is_global_zero:
             report = {**vars(self.window), "rule": self.rule, "prediction": self.prediction and vars(self.prediction)}
             write_atomic(Path(trainer.default_root_dir) / REPORT, json.dumps(report, indent=2) + "\n")
         if self.window.best is None and trainer.is_global_zero:
             _checkpoint(trainer).unlink(missing_ok=True)
+
+    def _has_ended(self) -> bool:
+        if self.ends_when_known:
+            assert self.quality_level is not None
+            return clocks_are_known(self._rows, self.quality_level, self.mem_level)
+        return self.window is not None and self.window.onset is not None
 
     @staticmethod
     def _save(trainer: pl.Trainer) -> None:

@@ -122,3 +122,15 @@ def test_a_rule_that_cannot_work_makes_no_run_folder(tmp_path, capsys):
 def test_one_previous_run_is_not_enough():
     with pytest.raises(ConfigError, match=r"early_stopping\.previous"):
         EarlyStopping("mark", previous=["runs/a"])
+
+
+def test_a_run_ends_when_both_clocks_are_known(tmp_path, copies_from_step_4, monkeypatch, capsys):
+    set_qualities(monkeypatch, dict(enumerate([1e3, 100, 10, 1, 1, 1, 1, 1, 1, 1])))
+    rule = ["--early_stopping.mode=stop", "--early_stopping.rule=clocks", "--early_stopping.level=0.5"]
+    longer = ["--evaluation.steps=every:1", "--trainer.max_steps=9"]
+    assert fit.main([*SMALL, *rule, *longer, f"--run_root={tmp_path}", "--early_stopping.quality_level=null"]) == 2
+    assert "early_stopping.quality_level: got null with the rule clocks" in capsys.readouterr().err
+    folder = run(tmp_path, *rule, *longer, "--early_stopping.quality_level=2")
+    assert [row["step"] for row in read_table(folder / "evaluations.csv")] == list("012345")
+    kept = torch.load(folder / "checkpoints/generalization.ckpt", weights_only=True)
+    assert kept["global_step"] == 3, "the best before copying began"
