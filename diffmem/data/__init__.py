@@ -4,6 +4,7 @@ from diffmem.data.digits import Digits
 from diffmem.data.gaussian import Gaussian, GaussianDigits, SymmetricMixture
 from diffmem.data.images import ImageData
 from diffmem.data.mnist import MNIST
+from diffmem.data.patches import Patches
 from diffmem.data.prepared import CelebA, PreparedImages
 from diffmem.data.subset import Batch
 
@@ -15,6 +16,7 @@ __all__ = [
     "Gaussian",
     "GaussianDigits",
     "ImageData",
+    "Patches",
     "PreparedImages",
     "SymmetricMixture",
 ]
