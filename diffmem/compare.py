@@ -35,6 +35,9 @@ def parser() -> argparse.ArgumentParser:
         help="instead of groups, what each difference from the runs of this setting does to the times: ratios paired "
         "over n, subset and seed; where several settings have these values, the one nearest to all others",
     )
+    parser.add_argument(
+        "--per-class", action="store_true", help="also τ_mem of each class of conditional runs, into per_class.csv"
+    )
     parser.add_argument("--out", type=Path, default=Path("comparison"), metavar="DIR", help="default ./%(default)s")
     parser.add_argument(
         "--wandb",
@@ -115,7 +118,8 @@ def _compare(options: argparse.Namespace) -> int:
         return _compare_against(options)
     from diffmem.analysis.comparison import compare
 
-    comparison = compare(runs_of(options), rules_of(options))
+    runs, rules = runs_of(options), rules_of(options)
+    comparison = compare(runs, rules)
 
     from diffmem.analysis.figures import write_figures
     from diffmem.analysis.report import console_text, write_csv, write_ladder, write_markdown
@@ -127,6 +131,8 @@ def _compare(options: argparse.Namespace) -> int:
         figures = write_figures(comparison, options.out)
         write_markdown(comparison, options.out / "comparison.md", figures)
     print(console_text(comparison))
+    if options.per_class:
+        _compare_classes(runs, rules, options.out / "per_class.csv")
     names = ["comparison.csv", "ladder.csv", "comparison.md", *(each.name for each in figures)]
     print(f"\nWritten to {options.out}: {', '.join(names)}")
     print(f"A page of it: python -m diffmem.report {' '.join(map(shlex.quote, options.sources))}")
@@ -135,6 +141,16 @@ def _compare(options: argparse.Namespace) -> int:
 
         print("\n".join(upload(comparison, options.wandb, options.out, figures)))
     return EXIT_DONE
+
+
+def _compare_classes(runs: "list[Run]", rules: "Rules", path: Path) -> None:
+    """Print and write the times of each class."""
+    from diffmem.analysis import per_class
+
+    classes = per_class.class_times(runs, rules)
+    with _writing(path.parent):
+        per_class.write_classes(classes, path)
+    print(f"\n{per_class.console_text(classes, rules)}")
 
 
 def _compare_against(options: argparse.Namespace) -> int:

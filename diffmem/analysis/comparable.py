@@ -11,7 +11,7 @@ _MAX_SHOWN = 4
 #: Columns that say how f_mem, samples and losses were measured.
 _PROTOCOL = ("threshold", "sampler", "loss_t")
 _NOT_SETTING = ("seed", "data.n", "data.index")
-_SETTING_COLUMNS = ("model", "num_parameters", "optimizer", "lr")
+_SETTING_COLUMNS = ("model", "num_parameters", "optimizer", "lr", "labels", "weights", "guidance", "sampler")
 
 
 def group_runs(runs: Sequence[Run], by: Sequence[str]) -> dict[str, list[Run]]:
@@ -64,7 +64,9 @@ def refuse_different_protocols(runs: Sequence[Run], quality: str, by: Sequence[s
     for name in (*_PROTOCOL, *of_quality):
         found: dict[float | str, str] = {}
         for run in runs if name not in by else ():
-            if name in run.table.columns:
+            if name in run.identity:
+                found.setdefault(run.identity[name], run.name)
+            elif name in run.table.columns:
                 values = run.table[name].dropna().unique().tolist()
                 # a refined row pools several sets of as many samples as the others have
                 for value in [min(values)] if name == "num_samples" and values else values:

@@ -164,14 +164,14 @@ def csv_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
         "group": cell.group,
         "n": cell.n,
         "seeds": len(cell.runs),
-        **_fields("tau_gen", gen),
-        **_fields("tau_mem", mem),
+        **estimate_fields("tau_gen", gen),
+        **estimate_fields("tau_mem", mem),
         "gap": _number(cell.gap),
         "ratio": _number(cell.ratio),
         "censored": any(each is not None and each.censored for each in (gen, mem)),
-        **_fields("gap", cell.gap),
-        **_fields("ratio", cell.ratio),
-        **_fields("tau_overfit", overfit),
+        **estimate_fields("gap", cell.gap),
+        **estimate_fields("ratio", cell.ratio),
+        **estimate_fields("tau_overfit", overfit),
         "phase": phase.value if phase else None,
         "clock": rules.clock,
         "quality": comparison.quality,
@@ -224,7 +224,8 @@ def _number(estimate: Estimate | None) -> float | str | None:
     return f"> {estimate.last:.10g}" if estimate.censored else estimate.value
 
 
-def _fields(name: str, estimate: Estimate | None) -> dict[str, float | str | None]:
+def estimate_fields(name: str, estimate: Estimate | None) -> dict[str, float | str | None]:
+    """``name``, ``name_low`` and ``name_high`` as they are written in tables; empty where there is no estimate."""
     if estimate is None:
         return {name: None, f"{name}_low": None, f"{name}_high": None}
     high = f"> {estimate.last:.10g}" if estimate.high == float("inf") else estimate.high

@@ -25,7 +25,10 @@ NEEDED = ("step", "f_mem", "n")
 REFINED = "refined.csv"
 IDENTITY = (
     "study", "model", "num_parameters", "n", "index", "optimizer", "lr", "seed", "schema", "setting", "config_hash",
+    "labels", "weights", "guidance", "sampler",
 )  # fmt: skip
+#: What tables say that do not name the labels or the view.
+DEFAULT_VIEW: Mapping[str, int | float | str] = {"labels": "none", "weights": "raw", "guidance": 0}
 CLOCKS = {
     "updates": "updates",
     "images": "images seen",
@@ -43,7 +46,7 @@ class Run:
         name: Study and folder name.
         folder: Where it was read; None for a run read from W&B.
         table: One row per scheduled step, ascending; numbers, with NaN where a field is empty.
-        identity: The identity columns that exist.
+        identity: The identity columns that exist, and :data:`DEFAULT_VIEW` where they do not.
     """
 
     name: str
@@ -93,12 +96,19 @@ class Run:
         return config if isinstance(config, dict) else {}
 
     def training(self) -> Mapping[str, Any]:
-        """Keys that shape the weights and differ from their defaults; {} where the folder has no ``identity.json``.
+        """Keys that shape the weights and differ from their defaults, and how they are looked at where that differs.
+
+        {} where the folder of the run has no ``identity.json``.
 
         Raises:
             DataError: The file is damaged.
         """
-        return {} if self.folder is None else read_identity(self.folder).get("training", {})
+        if self.folder is None:
+            return {}
+        in_views = self.folder.parent.name == "views"
+        training = read_identity(self.folder.parent.parent if in_views else self.folder).get("training", {})
+        view = {name: self.identity[name] for name in ("weights", "guidance")}
+        return {**training, **{name: value for name, value in view.items() if value != DEFAULT_VIEW[name]}}
 
     @property
     def num_samples(self) -> Array | None:
@@ -175,7 +185,13 @@ def read_run(folder: Path, needed: Sequence[str] = NEEDED) -> Run:
     columns = pd.DataFrame(rows).replace("", None)
     # as text: hexadecimal digits such as 12e45678 look like numbers
     table = columns.apply(lambda each: each if each.name in ("study", "setting", "config_hash") else _numbers(each))
-    return run_of_table(one_line(f"{folder.parent.name}/{folder.name}"), table, folder, needed)
+    return run_of_table(one_line(_name(folder)), table, folder, needed)
+
+
+def _name(folder: Path) -> str:
+    """Study and folder of a run, or folder of the run and name of a view."""
+    above = folder.parent.parent if folder.parent.name == "views" else folder.parent
+    return f"{above.name}/{folder.name}"
 
 
 def _numbers(column: pd.Series) -> pd.Series:
@@ -206,7 +222,7 @@ def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None, nee
             raise refuse(f"column {column}", f"only {found}, …", f"{column} in {TABLE}", f"add it to {TABLE}")
     if table.empty:
         raise refuse(TABLE, "no rows", "one per evaluation", "train the run further or leave it out")
-    identity: dict[str, int | float | str] = {}
+    identity = dict(DEFAULT_VIEW)
     for column in [column for column in IDENTITY if column in table.columns]:
         values = table[column].dropna().unique()
         if len(values) > 1:

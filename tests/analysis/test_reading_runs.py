@@ -7,7 +7,8 @@ import pytest
 from synthetic_runs import evaluations, log_steps, write_run, write_study
 
 from diffmem.analysis.comparable import group_runs, refuse_different_protocols
-from diffmem.analysis.runs import quality_column, read_runs, run_of_table
+from diffmem.analysis.comparison import Rules, compare
+from diffmem.analysis.runs import DEFAULT_VIEW, quality_column, read_runs, run_of_table
 from diffmem.errors import ConfigError, DataError
 
 STEPS = log_steps(30_000)
@@ -36,7 +37,7 @@ def test_identity_columns_are_enough(tmp_path):
     write_run(tmp_path, table[["step", "f_mem", "frechet_pixels", "n", "optimizer", "seed"]])
     (found,) = read_runs([tmp_path])
     assert found.num_samples is None
-    assert set(found.identity) == {"n", "optimizer", "seed"}
+    assert set(found.identity) - set(DEFAULT_VIEW) == {"n", "optimizer", "seed"}
 
 
 @pytest.mark.parametrize("num_samples", [100, 500, 10_000])
@@ -209,3 +210,24 @@ def test_numbers_survive_reading(tmp_path):
     table = evaluations(64, 0, steps=STEPS)
     write_run(tmp_path, table)
     np.testing.assert_array_equal(read_runs([tmp_path])[0].column("frechet_pixels"), table["frechet_pixels"])
+
+
+def test_views_are_told_apart_by_what_their_tables_say_and_share_the_training_of_their_run(tmp_path):
+    table = evaluations(64, 0, steps=STEPS)
+    folder = write_run(tmp_path, table)
+    (folder / "identity.json").write_text('{"schema": 1, "training": {"data.labels": "true"}, "protocol": {}}')
+    view = folder / "views" / "guidance3"
+    view.mkdir(parents=True)
+    seen = {"weights": "raw", "guidance": 3.0, "setting": f"{table['setting'][0]}-guidance3"}
+    table.assign(**seen).to_csv(view / "evaluations.csv", index=False)
+    plain, guided = read_runs([tmp_path])
+    assert (plain.identity["guidance"], guided.identity["guidance"]) == (0, 3)
+    assert guided.name == f"{folder.name}/guidance3"
+    assert plain.training() == {"data.labels": "true"}
+    assert guided.training() == {"data.labels": "true", "guidance": 3}
+    assert [cell.group for cell in compare([plain, guided], Rules(by=("guidance",))).cells] == [
+        "guidance = 0",
+        "guidance = 3",
+    ]
+    with pytest.raises(DataError, match="differ in guidance default and 3"):
+        compare([plain, guided], Rules())

@@ -1,0 +1,57 @@
+"""Times of classes, from tables whose curves are known."""
+
+import numpy as np
+import pytest
+from synthetic_runs import evaluations, log_steps, write_run
+
+from diffmem.analysis.comparison import Rules
+from diffmem.analysis.per_class import class_times, console_text, write_classes
+from diffmem.analysis.runs import read_runs
+from diffmem.analysis.timescales import tau_mem
+from diffmem.errors import DataError
+from diffmem.files import read_table, write_table
+
+STEPS = log_steps(10_000)
+COPIED = {0: 500.0, 1: 4000.0}  # where each class reaches a half
+
+
+def f_mem(label, shift):
+    return np.round(100 * STEPS / (STEPS + shift * COPIED[label])) / 100
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for seed in (0, 1):
+        folder = write_run(tmp_path, evaluations(64, seed, steps=STEPS))
+        rows = [
+            {"step": int(step), "label": label, "num_samples": 100, "f_mem": value}
+            for label in COPIED
+            for step, value in zip(STEPS, f_mem(label, 1 + seed), strict=True)
+        ]
+        write_table(folder / "per_class.csv", sorted(rows, key=lambda row: row["step"]))
+    return read_runs([tmp_path])
+
+
+def test_each_class_has_the_mean_time_of_its_runs(runs, tmp_path):
+    rules = Rules(mem_level=0.5)
+    classes = class_times(runs, rules)
+    assert [(each.label, each.num_runs) for each in classes] == [(0, 2), (1, 2)]
+    for each in classes:
+        alone = [tau_mem(STEPS, f_mem(each.label, shift), 100, level=0.5).value for shift in (1, 2)]
+        assert each.tau_mem.value == pytest.approx(np.sqrt(np.prod(alone)))
+        assert each.final == pytest.approx(np.mean([f_mem(each.label, shift)[-1] for shift in (1, 2)]))
+    write_classes(classes, tmp_path / "out.csv")
+    assert [float(row["tau_mem"]) for row in read_table(tmp_path / "out.csv")] == [x.tau_mem.value for x in classes]
+
+
+def test_a_level_below_one_sample_of_a_class_is_named(runs):
+    rules = Rules(mem_level=0.001)
+    classes = class_times(runs, rules)
+    assert all(each.tau_mem is None for each in classes)
+    assert "expected a level of at least one sample, 0.01" in console_text(classes, rules)
+
+
+def test_runs_without_classes_are_refused(tmp_path):
+    write_run(tmp_path, evaluations(64, 0, steps=STEPS))
+    with pytest.raises(DataError, match=r"no per_class\.csv"):
+        class_times(read_runs([tmp_path]), Rules())
