@@ -107,6 +107,16 @@ def _times(arguments: argparse.Namespace) -> None:
     figures.times(summary, setting, arguments.out / "times.png")
 
 
+def _exponents(arguments: argparse.Namespace) -> None:
+    from diffmem.theory import exponents, figures
+
+    setting = _setting(arguments)
+    times, summary = exponents.exponents(setting, arguments.psi_n, arguments.decay, arguments.seeds)
+    _write(arguments.out, exponents=summary, exponents_times=times)
+    _show(summary)
+    figures.exponents(summary, setting, arguments.out / "exponents.png")
+
+
 def _setting(arguments: argparse.Namespace, **of_study: Any) -> "Setting":
     """What the command line sets, and ``of_study`` what a study goes through itself."""
     from diffmem.theory.studies import Setting
@@ -209,6 +219,14 @@ def _parser() -> argparse.ArgumentParser:
         "--dims", type=_whole, nargs="+", default=[100, 200], help="d; p = ψ_p·d features take 36 p² bytes of memory"
     )
     times.add_argument("--seeds", type=_whole, default=3, help="independent W and images, counted up from --seed")
+
+    exponents = study("exponents", _exponents, 0.01, "exponents in n of the times at which L_gen reaches a level")
+    exponents.add_argument("--psi-p", type=_positive, default=16.0, help="p/d")
+    exponents.add_argument("--psi-n", type=_positive, nargs="+", default=[1.0, 2.0, 4.0, 8.0], help="n/d")
+    exponents.add_argument("--dim", type=_whole, default=50, help="d")
+    exponents.add_argument("--decay", type=float, nargs="+", default=[0.0, 1.0, 2.0],
+                           help="eigenvalues j^−DECAY of Σ, of mean 1; 0 is isotropic")  # fmt: skip
+    exponents.add_argument("--seeds", type=_whole, default=2, help="independent W and images, counted up from --seed")
     return parser
 
 

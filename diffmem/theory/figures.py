@@ -213,5 +213,31 @@ def times(summary: pd.DataFrame, setting: Setting, path: Path) -> None:
         left.figure.suptitle(rf"$\psi_p = {setting.psi_p:g}$, $t = {setting.t:g}$, {setting.activation}; {bars_are}")
 
 
+def exponents(summary: pd.DataFrame, setting: Setting, path: Path) -> None:
+    """The exponent of the time at which L_gen reaches a level against the level; a line a spectrum."""
+    decays = sorted(summary["decay"].unique())
+    colors = dict(zip(decays, mpl.colormaps["viridis"](np.linspace(0.08, 0.85, len(decays))), strict=True))
+    half = summary[(summary["criterion"] == "share of the final L_gen") & (summary["level"] == 0.5)]
+    with _canvas(path, 1, 1, (6.4, 4.4)) as grid:
+        axes = grid[0, 0]
+        for decay, group in summary[summary["criterion"] == "L_gen"].groupby("decay"):
+            bars = np.stack([group["exponent"] - group["low"], group["high"] - group["exponent"]])
+            style: Any = {"color": colors[decay], "ms": 5, "capsize": 2, "lw": 1.4}
+            law = "isotropic" if decay == 0 else rf"eigenvalues $\propto j^{{-{decay:g}}}$"
+            axes.errorbar(group["level"], group["exponent"], bars, fmt="o-", label=law, **style)
+        for row in half.itertuples():
+            axes.axhline(row.exponent, color=colors[row.decay], lw=0.9, ls=":")
+        axes.plot([], [], color="gray", lw=0.9, ls=":", label=r"half of the final $\mathcal{L}_{\rm gen}$")
+        axes.axhline(1, color="black", lw=0.7)
+        axes.set(
+            xscale="log", xlabel=r"level of $\mathcal{L}_{\rm gen}$", ylabel=r"$\alpha$ of $\tau \propto n^\alpha$"
+        )
+        levels = sorted(summary.loc[summary["criterion"] == "L_gen", "level"].unique())
+        axes.xaxis.set_ticks(levels, [f"{value:g}" for value in levels])
+        axes.xaxis.set_ticks([], minor=True)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 0.02))
+        axes.set_title(rf"$\psi_p = {setting.psi_p:g}$, $t = {setting.t:g}$, $d = {setting.dim}$, {setting.activation}")
+
+
 def _bars(group: pd.DataFrame, name: str) -> NDArray[np.float64]:
     return np.stack([group[name] - group[f"{name}_low"], group[f"{name}_high"] - group[name]])

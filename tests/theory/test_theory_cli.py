@@ -57,6 +57,14 @@ def test_times(tmp_path: Path) -> None:
     assert summary["half_over_third"] == pytest.approx(summary["tau_half"] / summary["tau_third"])
 
 
+def test_exponents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--dim", "10", "--psi-p", "8", "--psi-n", "1", "2", "--decay", "0", "--seeds", "2"]
+    assert main(["exponents", "--out", str(tmp_path), *small]) == 0
+    assert set(rows(tmp_path / "exponents.csv")["criterion"]) == {"L_gen", "share of the final L_gen", "final L_gen"}
+    assert len(pd.read_csv(tmp_path / "exponents_times.csv")) == 2 * 2 * 7
+    assert "share of the final L_gen" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
