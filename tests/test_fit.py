@@ -22,6 +22,7 @@ def test_run_folder_holds_what_the_readme_lists(finished_run):
         "identity.json",
         "metrics.csv",
         "provenance.json",
+        "ratios.csv",
         "status.json",
         "checkpoints/last.ckpt",
         *(f"checkpoints/step-{step:08d}.ckpt" for step in (2, 4, 6)),

@@ -18,7 +18,7 @@ from diffmem.config.parser import _LINKS, CLI, GROUPS
 from diffmem.errors import DataError
 from diffmem.files import read_table
 
-FOLDERS = (".", "configs", "diffmem", "diffmem/theory", "sbatch", "tests/analysis", "tools")
+FOLDERS = (".", "configs", "diffmem", "diffmem/metrics", "diffmem/theory", "sbatch", "tests/analysis", "tools")
 READMES = {folder: (ROOT / folder / "README.md").read_text() for folder in FOLDERS}
 README, STUDIES, KEYS = READMES["."], READMES["tests/analysis"], READMES["configs"]
 

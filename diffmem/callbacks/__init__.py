@@ -9,10 +9,12 @@ import lightning.pytorch as pl
 
 from diffmem.callbacks.average import Average
 from diffmem.callbacks.checkpoint import Checkpoint
+from diffmem.callbacks.copying import Copying
 from diffmem.callbacks.early_stopping import EarlyStopping
 from diffmem.callbacks.evaluation import Evaluation
 from diffmem.callbacks.fid import FID
 from diffmem.callbacks.frechet import Frechet
+from diffmem.callbacks.hits import Hits
 from diffmem.callbacks.likelihood import Likelihood
 from diffmem.callbacks.losses import Losses
 from diffmem.callbacks.memorization import Memorization
@@ -20,8 +22,10 @@ from diffmem.callbacks.observer import EvaluationObserver as EvaluationObserver
 from diffmem.callbacks.observer import Snapshot as Snapshot
 from diffmem.callbacks.per_class import PerClass
 from diffmem.callbacks.pictures import Pictures
+from diffmem.callbacks.prdc import PRDC
 from diffmem.callbacks.progress import ProgressReport
 from diffmem.callbacks.provenance import Provenance
+from diffmem.callbacks.ratios import Ratios
 from diffmem.callbacks.score_distance import ScoreDistance
 from diffmem.callbacks.status import Status
 from diffmem.callbacks.stop_on_signal import StopOnSignal
@@ -35,7 +39,11 @@ GROUPS: dict[str, type[pl.Callback]] = {
     "training_loss": TrainingLoss,
     "average": Average,
     "memorization": Memorization,
+    "ratios": Ratios,
+    "hits": Hits,
+    "copying": Copying,
     "frechet": Frechet,
+    "prdc": PRDC,
     "fid": FID,
     "losses": Losses,
     "scores": ScoreDistance,

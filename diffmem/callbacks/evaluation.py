@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from diffmem import ranks, rng
 from diffmem.callbacks.observer import EvaluationObserver, Images, Row, Snapshot, view_folder
-from diffmem.callbacks.per_class import TABLE as PER_CLASS
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.callbacks.views import View, Weights, check_labels, check_view, labels_of_samples, weights_in_place
 from diffmem.data.subset import SubsetData
@@ -107,7 +106,8 @@ class Evaluation(UpdateCallback):
         step = trainer.global_step
         if step == 0 and trainer.is_global_zero:
             folder = Path(trainer.default_root_dir)
-            for path in (table_path(trainer), folder / PER_CLASS, *folder.glob("views/*/*.csv")):
+            further = (folder / name for observer in _observers(trainer) for name in observer.tables)
+            for path in (table_path(trainer), *further, *folder.glob("views/*/*.csv")):
                 path.unlink(missing_ok=True)
         if step == 0 or (step in self._schedule and not self._is_written(trainer)):
             self.evaluate(trainer, pl_module)

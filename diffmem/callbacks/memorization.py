@@ -12,6 +12,7 @@ from diffmem.metrics.memorization import (
     duplicate_count,
     wilson_interval,
 )
+from diffmem.metrics.ratios import ratio_of_means
 from diffmem.roles import Role
 
 
@@ -20,7 +21,9 @@ class Memorization(EvaluationObserver):
 
     Columns: ``f_mem``; ``f_mem_low``, ``f_mem_high`` (Wilson); ``f_mem_null``, the same test against as many held-out
     images as there are training images, empty where there are fewer; ``nn_train`` and ``nn_heldout``, mean L2 distance
-    to the nearest training and held-out image; ``train_duplicates``, training images that equal an earlier one;
+    to the nearest training and held-out image; ``nn_ratio``, nn_heldout / nn_train with its 95% interval
+    ``nn_ratio_low``, ``nn_ratio_high``: it rises at the onset of memorization, long before f_mem does, and is empty
+    where all samples are exact copies; ``train_duplicates``, training images that equal an earlier one;
     ``threshold``.
 
     Args:
@@ -52,6 +55,7 @@ class Memorization(EvaluationObserver):
             "f_mem_null": None if null is None else self._fraction(snapshot, null),
             "nn_train": self._distance(snapshot, snapshot.train_neighbors),
             "nn_heldout": self._distance(snapshot, snapshot.heldout_neighbors),
+            **self._onset(snapshot),
             "train_duplicates": self._duplicates,
             "threshold": self.threshold,
         }
@@ -61,6 +65,12 @@ class Memorization(EvaluationObserver):
         fraction = MemorizationFraction(snapshot.train_images, self.threshold).to(snapshot.device)
         fraction.update(snapshot.samples, neighbors.distances)
         return fraction.compute().item()
+
+    @staticmethod
+    def _onset(snapshot: Snapshot) -> Row:
+        nearest = torch.stack([snapshot.heldout_neighbors.distances[:, 0], snapshot.train_neighbors.distances[:, 0]], 1)
+        interval = ratio_of_means(*snapshot.gathered(nearest).unbind(1))
+        return dict(zip(("nn_ratio", "nn_ratio_low", "nn_ratio_high"), interval or (None,) * 3, strict=True))
 
     def _distance(self, snapshot: Snapshot, neighbors: Neighbors) -> float:
         """Mean distance of the samples of all ranks to the nearest image."""

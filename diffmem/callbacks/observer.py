@@ -1,17 +1,19 @@
 """What takes part in a scheduled evaluation, and what it is shown."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from diffmem import ranks
 from diffmem.data.labels import Part
 from diffmem.data.subset import SubsetData
+from diffmem.files import put_rows
 from diffmem.metrics.versions import nearest_over_versions
 
 #: What one evaluation measured, by column.
@@ -118,6 +120,26 @@ class Snapshot:
             return self.heldout_neighbors if len(self.heldout_images) == n else None
         return self._nearest(self.heldout_images[:n])
 
+    def gathered(self, values: Tensor) -> Tensor:
+        """One value or row for each sample of this rank, (·, \\*), as (num_samples, \\*) in the order of the samples.
+
+        Exact, so that what is computed from it does not depend on the number of ranks. A collective.
+        """
+        whole = values.new_zeros(self.num_samples, *values.shape[1:])
+        whole[self.rows.start : self.rows.stop] = values
+        return ranks.sum_over_ranks(whole)
+
+    def put_rows(self, table: str, rows: Iterable[Row]) -> None:
+        """Make ``rows`` those of this step in the file ``table`` of the run or view.
+
+        Every rank has the same rows, and the first writes them.
+        Written before the step's row of ``evaluations.csv``, so that a resumed run has no hole, and in place of rows
+        of the same step, so that it has none twice.
+        """
+        path, found = self.view_folder / table, [{"step": self.step, **row} for row in rows]
+        if ranks.rank_and_world()[0] == 0 and (found or path.exists()):
+            put_rows(path, self.step, found)
+
     def _nearest(self, images: Tensor) -> Neighbors:
         """The two nearest ``images``; one that augmentation changes is as near as its nearest version."""
         versions = self.data.versions(images) if hasattr(self.data, "versions") else images[None]
@@ -129,9 +151,11 @@ class EvaluationObserver(pl.Callback):
 
     Attributes:
         needs_samples: Whether ``measure`` reads the samples; it is not called where there are none.
+        tables: Files that ``measure`` writes with :meth:`Snapshot.put_rows`; a run that starts afresh removes them.
     """
 
     needs_samples = False
+    tables: ClassVar[tuple[str, ...]] = ()
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
         """Refuse, before anything is written, what could not be measured: a ConfigError says how to change it."""

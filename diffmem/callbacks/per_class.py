@@ -6,11 +6,8 @@ import torch
 
 from diffmem import ranks
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
-from diffmem.files import put_rows
 from diffmem.metrics.memorization import check_threshold, is_memorized, wilson_interval
 from diffmem.roles import Role
-
-TABLE = "per_class.csv"
 
 
 class PerClass(EvaluationObserver):
@@ -28,6 +25,7 @@ class PerClass(EvaluationObserver):
 
     role: ClassVar[Role] = "measurement"
     needs_samples = True
+    tables: ClassVar[tuple[str, ...]] = ("per_class.csv",)
 
     def __init__(self, threshold: float = 1 / 3) -> None:
         check_threshold(threshold)
@@ -43,12 +41,10 @@ class PerClass(EvaluationObserver):
         copies = snapshot.labels[is_memorized(snapshot.train_neighbors.distances, self.threshold)]
         counts = torch.stack([each.bincount(minlength=num_classes) for each in (snapshot.labels, copies)])
         totals, memorized = ranks.sum_over_ranks(counts).tolist()
-        if ranks.rank_and_world()[0] != 0:
-            return
         rows = []
         for label, (total, hits) in enumerate(zip(totals, memorized, strict=True)):
             if total:
                 low, high = wilson_interval(hits / total, total)
                 found = {"f_mem": hits / total, "f_mem_low": low, "f_mem_high": high}
-                rows.append({"step": snapshot.step, "label": label, "num_samples": total, **found})
-        put_rows(snapshot.view_folder / TABLE, snapshot.step, rows)
+                rows.append({"label": label, "num_samples": total, **found})
+        snapshot.put_rows("per_class.csv", rows)

@@ -28,7 +28,7 @@ from diffmem.shipped import with_shipped_configs
 
 _LINKS = {
     "seed": ("model.init_args.seed", "data.init_args.seed", "evaluation.seed", "losses.seed", "scores.seed"),
-    "memorization.threshold": ("pictures.threshold", "per_class.threshold"),
+    "memorization.threshold": ("pictures.threshold", "per_class.threshold", "hits.threshold"),
     "model.init_args.num_steps": ("model.init_args.network.init_args.num_steps",),
 }
 

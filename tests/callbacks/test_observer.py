@@ -1,6 +1,7 @@
 """What a step shows to its measurements, and a measurement of one's own."""
 
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -53,6 +54,26 @@ def test_neighbours_are_those_of_their_own_images():
     assert snapshot([[1.0]], [[0.0], [4.0]], [[7.0]]).null_neighbors is None
 
 
+def test_values_of_all_ranks_come_in_the_order_of_the_samples(monkeypatch):
+    values, parts = torch.rand(7, 2), []
+    monkeypatch.setattr(observer.ranks, "sum_over_ranks", lambda values: values)
+    for rank in range(3):
+        monkeypatch.setattr(observer.ranks, "rank_and_world", lambda rank=rank: (rank, 3))
+        rows = observer.ranks.share(7)
+        now = replace(snapshot(values, values, values), rows=rows, samples=values[rows.start : rows.stop])
+        parts.append(now.gathered(now.samples))
+    assert torch.equal(sum(parts), values)
+
+
+def test_a_table_has_the_rows_of_a_step_once(tmp_path):
+    for step, values in ((5, [1, 2]), (9, [3]), (5, [4]), (7, [])):
+        snapshot([[0.0]], [[0.0], [1.0]], [[0.0]], tmp_path, step=step).put_rows("t.csv", [{"a": v} for v in values])
+    assert [(row["step"], row["a"]) for row in read_table(tmp_path / "t.csv")] == [("5", "4"), ("9", "3")]
+    now = replace(snapshot([[0.0]], [[0.0], [1.0]], [[0.0]], tmp_path), view="v")
+    now.put_rows("t.csv", [{"a": 1}])
+    assert len(read_table(tmp_path / "views/v/t.csv")) == 1
+
+
 @pytest.fixture
 def my_module(monkeypatch):
     module = ModuleType("my_metrics")
@@ -66,4 +87,5 @@ def test_a_measurement_of_ones_own_is_named_by_its_class_path(tmp_path, my_modul
     assert fit.main([*SMALL, f"--run_root={tmp_path}", "--trainer.max_steps=2", *mine]) == 0
     folder = only_run(tmp_path)
     assert [(row["step"], row["far"]) for row in read_table(folder / "evaluations.csv")] == [("0", "1.0"), ("2", "1.0")]
+    assert {row["step"] for row in read_table(folder / "ratios.csv")} == {"0", "2"}
     assert "class_path: my_metrics.Far" in (folder / "config.yaml").read_text()

@@ -24,7 +24,8 @@ def equal(a, b) -> bool:
 
 
 def assert_same_run(folder: Path, reference: Path) -> None:
-    assert (folder / "evaluations.csv").read_bytes() == (reference / "evaluations.csv").read_bytes()
+    for table in ("evaluations.csv", "ratios.csv"):
+        assert (folder / table).read_bytes() == (reference / table).read_bytes()
     assert equal(weights(folder), weights(reference))
     losses, expected = (
         [(row["step"], row["loss"]) for row in read_table(path / "metrics.csv")] for path in (folder, reference)
