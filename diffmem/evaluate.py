@@ -8,7 +8,8 @@ On one device, into a table of its own with the columns of ``evaluations.csv``:
   ``refined.csv``, which ``compare`` reads.
 
 The keys that may change are those of the measurements: another threshold, more samples, FID with weights that arrived
-later, other reference sets. With no keys the rows are the run's own, bit for bit on the same device.
+later, other reference sets, other views (``--evaluation.views``), whose tables go to a folder of the table's name. With
+no keys the rows are the run's own, bit for bit on the same device.
 
 Exit codes: 0 done, 1 broken weights, 2 bad config, 3 bad data.
 """
@@ -71,7 +72,8 @@ def evaluate(
             steps, with commas between.
         overrides: ``--key=value`` for keys of the measurements: see :data:`diffmem.roles.Role`.
         out: Table to write; None for ``RUN/evaluate/<hash of the measurement>.csv``. A ``.json`` beside it records what
-            was done. A step that the table already has is replaced.
+            was done, and the folder of the same name holds what is not in the table: views, pictures, classes. A step
+            that the table already has is replaced.
         at: Steps to reach by training again, in place of checkpoints.
 
     Returns:
@@ -96,9 +98,11 @@ def evaluate(
         ) from error
 
     def measure(run: ReopenedRun, step: int) -> None:
-        row = run.measure(step, table.with_suffix(""))
+        rows = run.measure_views(step, table.with_suffix(""))
         with locked(lock, wait=True):
-            put_row(table, row)
+            for name, row in rows.items():
+                put_row(table.with_suffix("") / "views" / f"{name}.csv" if name else table, row)
+        row = rows[""]
         print(f"step {row['step']}" + (f": f_mem {row['f_mem']:.1%}" if "f_mem" in row else ""), flush=True)
 
     for path in paths:

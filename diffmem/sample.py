@@ -2,7 +2,8 @@
 
 Samples of a trained run, as a picture (``.png``), an array (``.npz``, in the units of the data, not clamped) or a
 folder with a picture each. Sample i starts from noise i of the seed: with the run's own seed they are those of its
-evaluations.
+evaluations. ``--view`` draws them in a view of the run, e.g. ``guidance3``. Those of a conditional model have labels
+0 … K − 1 in turn.
 
 Exit codes: 0 done, 2 bad option, 3 no run or no such checkpoint.
 """
@@ -39,7 +40,7 @@ def _sample(options: argparse.Namespace) -> int:
 
     run = load_run(options.run, options.checkpoint)
     try:
-        _write(run, options.num, options.seed, options.out)
+        _write(run, options)
     except OSError as error:
         raise ConfigError(
             "--out", got=f"{options.out} ({error.strerror})", expected="a place to write to", remedy="set --out"
@@ -48,7 +49,7 @@ def _sample(options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def _write(run: ReopenedRun, num: int, seed: int, out: Path) -> None:
+def _write(run: ReopenedRun, options: argparse.Namespace) -> None:
     import io
 
     import numpy as np
@@ -56,10 +57,11 @@ def _write(run: ReopenedRun, num: int, seed: int, out: Path) -> None:
 
     from diffmem.files import write_atomic
 
-    samples = run.sample(num, seed).cpu()
+    out: Path = options.out
+    samples = run.sample(options.num, options.seed, options.view).cpu()
     buffer = io.BytesIO()
     if out.suffix == ".npz":
-        np.savez_compressed(buffer, samples=samples.numpy(), step=run.step, seed=seed)
+        np.savez_compressed(buffer, samples=samples.numpy(), step=run.step, seed=options.seed)
         write_atomic(out, buffer.getvalue())
         return
     if samples.ndim != 4:
@@ -80,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", default="last", help="last, generalization or a saved step (default: last)")
     parser.add_argument("--num", type=int, default=64, metavar="N", help="number of samples (default: 64)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the starting noise (default: 0)")
+    parser.add_argument("--view", default="", metavar="NAME", help="a view of the run (default: raw and unguided)")
     parser.add_argument(
         "--out", type=Path, default=Path("samples.png"), help="a .png, a .npz or a folder (default: samples.png)"
     )

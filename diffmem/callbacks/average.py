@@ -38,7 +38,7 @@ class Average(UpdateCallback):
                 expected="different decays from 0 up to, but not, 1",
                 remedy="set --average.decay, e.g. [0.99,0.999]",
             )
-        self._saved: dict[str, list[Tensor]] | None = None
+        self._saved: dict[str, list[Tensor]] = {}
         self._averages: dict[float, AveragedModel] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -55,16 +55,19 @@ class Average(UpdateCallback):
         Raises:
             ConfigError: It does not, and the loaded state lacks a decay.
         """
-        saved = {} if fresh else self._saved or {}
-        lacking = [each for each in self.decays if not fresh and str(each) not in saved]
-        if lacking:
+        saved = {decay: None if fresh else self._loaded(decay) for decay in self.decays}
+        self._averages = {decay: _average(module, decay, saved[decay]) for decay in self.decays}
+
+    def _loaded(self, decay: float) -> list[Tensor]:
+        """The average that the loaded state holds."""
+        if str(decay) not in self._saved:
             raise ConfigError(
                 "average.decay",
-                got=lacking,
-                expected=f"decays that the checkpoint holds: {', '.join(saved) or 'none'}",
-                remedy="leave them out, or train another run from the start, e.g. with another --study",
+                got=decay,
+                expected=f"one of the decays that the checkpoint holds: {', '.join(self._saved) or 'none'}",
+                remedy="leave it out, or train another run from the start, e.g. with another --study",
             )
-        self._averages = {decay: _average(module, decay, saved.get(str(decay))) for decay in self.decays}
+        return self._saved[str(decay)]
 
     def on_update(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._averages:
@@ -79,13 +82,18 @@ class Average(UpdateCallback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._saved = state_dict
+        self._saved, self._averages = state_dict, {}
 
     @contextmanager
     def in_place(self, module: nn.Module, decay: float) -> Iterator[None]:
-        """The average takes the place of the weights of ``module``, which come back bit for bit."""
+        """The average takes the place of the weights of ``module``, which come back bit for bit.
+
+        Raises:
+            ConfigError: Neither this training nor the loaded state has it.
+        """
         own = [each.detach().clone() for each in module.parameters()]
-        _assign(module, self._averages[decay].module.parameters())
+        average = self._averages.get(decay)
+        _assign(module, self._loaded(decay) if average is None else average.module.parameters())
         try:
             yield
         finally:

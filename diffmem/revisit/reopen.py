@@ -13,9 +13,10 @@ from diffmem.callbacks.early_stopping import CHECKPOINT as GENERALIZATION
 from diffmem.callbacks.evaluation import Evaluation
 from diffmem.callbacks.observer import Row
 from diffmem.callbacks.provenance import check_same_images
+from diffmem.callbacks.views import weights_in_place
 from diffmem.config.keys import Key
 from diffmem.config.parser import CLI
-from diffmem.errors import CheckpointError, ConfigError, DataError
+from diffmem.errors import CheckpointError, ConfigError, DataError, require_one_of
 from diffmem.files import is_whole
 from diffmem.roles import role_of
 
@@ -86,16 +87,26 @@ class ReopenedRun:
         """The row of the present weights, those of ``step``; measurements keep their own files in ``folder``."""
         return self.evaluation.measure(self.trainer, self.model, self.data, step, folder)
 
-    def sample(self, num: int, seed: int = 0) -> Tensor:
+    def measure_views(self, step: int, folder: Path) -> dict[str, Row]:
+        """The same in every view of the run, by name; "" is the default one."""
+        return self.evaluation.measure_views(self.trainer, self.model, self.data, step, folder)
+
+    def sample(self, num: int, seed: int = 0, view: str = "") -> Tensor:
         """Samples (num, \\*) in the units of the source, for images those of [0, 1], not clamped.
 
-        Sample i starts from noise i of ``seed``: those of the run's seed are the samples of its evaluations.
+        Sample i starts from noise i of ``seed``: those of the run's seed are the samples of its evaluations. That of a
+        conditional model has label i mod K.
+
+        Raises:
+            ConfigError: The run has no view of this name.
         """
+        require_one_of(self.evaluation.views, "view", view)
         self.evaluation.seed = seed
         shape = tuple(self.data.train_images.shape[1:])
         self.model.eval()
-        with torch.no_grad():
-            samples = self.evaluation.sample(self.model, range(num), shape)
+        in_view = weights_in_place(self.evaluation.views[view], self.model, self.trainer.callbacks)
+        with torch.no_grad(), in_view:
+            samples = self.evaluation.sample(self.model, range(num), shape, view=view)
         return self.data.to_unit(samples)
 
 
