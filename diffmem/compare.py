@@ -30,12 +30,6 @@ def parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m diffmem.compare", description=__doc__.partition("\n")[0])
     add_rules(parser)
     parser.add_argument(
-        "--against",
-        metavar="KEY=VALUE[,…]",
-        help="instead of groups, what each difference from the runs of this setting does to the times: ratios paired "
-        "over n, subset and seed; where several settings have these values, the one nearest to all others",
-    )
-    parser.add_argument(
         "--per-class", action="store_true", help="also τ_mem of each class of conditional runs, into per_class.csv"
     )
     parser.add_argument("--out", type=Path, default=Path("comparison"), metavar="DIR", help="default ./%(default)s")
@@ -56,6 +50,12 @@ def add_rules(parser: argparse.ArgumentParser) -> None:
         help=f"folders with evaluations.csv in or below them, or {WANDB_SOURCE}ENTITY/PROJECT to read from W&B",
     )
     parser.add_argument("--by", default="optimizer", metavar="COLUMN[,COLUMN]", help="groups; default %(default)s")
+    parser.add_argument(
+        "--against",
+        metavar="KEY=VALUE[,…]",
+        help="instead of groups, what each difference from the runs of this setting does to the times: ratios paired "
+        "over n, subset and seed; where several settings have these values, the one nearest to all others",
+    )
     parser.add_argument("--clock", choices=("updates", "images", "epochs", "lr"), default="updates")
     parser.add_argument("--quality", metavar="COLUMN", help="default fid, or the one frechet_<features>")
     parser.add_argument(
@@ -102,7 +102,7 @@ def rules_of(options: argparse.Namespace) -> "Rules":
     from diffmem.analysis.comparison import Rules
 
     return Rules(
-        by=tuple(options.by.split(",")),
+        by=("setting",) if options.against else tuple(options.by.split(",")),
         clock=options.clock,
         quality=options.quality,
         quality_level=options.quality_level,
@@ -135,7 +135,7 @@ def _compare(options: argparse.Namespace) -> int:
         _compare_classes(runs, rules, options.out / "per_class.csv")
     names = ["comparison.csv", "ladder.csv", "comparison.md", *(each.name for each in figures)]
     print(f"\nWritten to {options.out}: {', '.join(names)}")
-    print(f"A page of it: python -m diffmem.report {' '.join(map(shlex.quote, options.sources))}")
+    print(f"A page of it: {_page_command(options)}")
     if options.wandb:
         from diffmem.analysis.wandb import upload
 
@@ -155,8 +155,6 @@ def _compare_classes(runs: "list[Run]", rules: "Rules", path: Path) -> None:
 
 def _compare_against(options: argparse.Namespace) -> int:
     """The same for ``--against``."""
-    options.by = "setting"
-
     from diffmem.analysis.comparison import compare
     from diffmem.analysis.effects import effects_against
     from diffmem.analysis.effects_table import console_text, write_effects
@@ -170,7 +168,12 @@ def _compare_against(options: argparse.Namespace) -> int:
         paths = [*write_effects(effects, options.out, [figure]), figure]
     print(console_text(effects))
     print(f"\nWritten to {options.out}: {', '.join(each.name for each in paths)}")
+    print(f"A page of it: {_page_command(options)} --against {shlex.quote(options.against)}")
     return EXIT_DONE
+
+
+def _page_command(options: argparse.Namespace) -> str:
+    return f"python -m diffmem.report {' '.join(map(shlex.quote, options.sources))}"
 
 
 @contextlib.contextmanager

@@ -59,7 +59,7 @@ def _write(options: argparse.Namespace, refresh_seconds: int | None) -> None:
     from diffmem.analysis.pages.content import content_of
     from diffmem.analysis.pages.page import write_page
 
-    content = content_of(runs_of(options, needed=("step", "n")), rules_of(options))
+    content = content_of(runs_of(options, needed=("step", "n")), rules_of(options), options.against)
     try:
         size = write_page(content, options.out, refresh_seconds)
     except OSError as error:

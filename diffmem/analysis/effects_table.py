@@ -29,10 +29,17 @@ def rule_lines(effects: Effects) -> list[str]:
     ]
 
 
+HEADER = ("n", "change", "rate", "pairs", "τ_gen", "τ_mem", "room", "quality before τ_mem", "quality at τ_mem")
+
+
 def table(effects: Effects) -> str:
     """The Markdown table, a row for each change and n."""
-    head = ("n", "change", "rate", "pairs", "τ_gen", "τ_mem", "room", "quality before τ_mem", "quality at τ_mem")
-    return text_table(head, [_cells(row) for row in effects.rows])
+    return text_table(HEADER, table_rows(effects))
+
+
+def table_rows(effects: Effects) -> list[tuple[str, ...]]:
+    """Its rows, under :data:`HEADER`."""
+    return [_cells(row) for row in effects.rows]
 
 
 def _cells(row: Row) -> tuple[str, ...]:

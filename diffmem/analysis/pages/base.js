@@ -1,8 +1,8 @@
 "use strict"; // data, elements, plots and tables
 // Everything that comes from runs is put in as text (textContent) or as an escaped label, never as HTML.
 const data = JSON.parse(document.getElementById("data").textContent);
-const LIGHT = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"]; // Okabe and Ito
-const DARK = ["#5DB3F0", "#FF9A4D", "#3FD1A5", "#F0A3CF", "#9AD3F5", "#FFD166"]; // the same, lighter
+const LIGHT = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#999933", "#332288"]; // Okabe and Ito, then Tol
+const DARK = ["#5DB3F0", "#FF9A4D", "#3FD1A5", "#F0A3CF", "#9AD3F5", "#FFD166", "#E58BB5", "#D9D973", "#A69BE8"]; // the same, lighter
 const MARKS = { "τ_gen": 2, "τ_overfit": 5, "τ_mem": 1 };
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 const VIRIDIS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];

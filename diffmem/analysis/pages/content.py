@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diffmem.analysis.comparison import TIMES, Comparison, Rules, RunTimes, compare
+from diffmem.analysis.effects import Effects, effects_against
 from diffmem.analysis.runs import Run
 from diffmem.errors import UserError
 
@@ -16,22 +17,35 @@ class Content:
         members: Each run with its times.
         clock: One of :data:`~diffmem.analysis.runs.CLOCKS`.
         comparison: The runs together; None where they cannot be compared.
+        effects: What sets each setting apart from a baseline, and what it does; None where that was not asked for.
         refusal: Why they cannot; empty where they can.
     """
 
     members: tuple[RunTimes, ...]
     clock: str
     comparison: Comparison | None
+    effects: Effects | None
     refusal: str
 
 
-def content_of(runs: Sequence[Run], rules: Rules) -> Content:
-    """``runs`` with what they give together, or why they give nothing together."""
+def content_of(runs: Sequence[Run], rules: Rules, against: str | None = None) -> Content:
+    """``runs`` with what they give together, or why they give nothing together.
+
+    Args:
+        runs: Whose tables have ``step`` and ``n`` at least.
+        rules: By which times are read.
+        against: The baseline of the effects, as :func:`~diffmem.analysis.effects.effects_against` takes it.
+
+    Raises:
+        ConfigError: A baseline that there is not.
+        DataError: Runs without effects against it.
+    """
     comparison, refusal = _compared(runs, rules)
     if comparison is not None:
         members = tuple(each for group in comparison.groups for each in group.runs)
-        return Content(members, rules.clock, comparison, "")
-    return Content(tuple(_alone(run, rules) for run in runs), rules.clock, None, refusal)
+        effects = effects_against(comparison, against) if against else None
+        return Content(members, rules.clock, comparison, effects, "")
+    return Content(tuple(_alone(run, rules) for run in runs), rules.clock, None, None, refusal)
 
 
 def _compared(runs: Sequence[Run], rules: Rules) -> tuple[Comparison | None, str]:

@@ -46,7 +46,7 @@ def write_page(content: Content, path: Path, refresh_seconds: int | None = None)
     members = content.members
     budget = max(0, MAX_BYTES - len(plotly) - _TEXT_BYTES_A_RUN * len(members)) // len(members)
     runs = [run_data(each, content.clock, budget) for each in members]
-    study = study_data(content.comparison) if content.comparison and len(runs) > 1 else None
+    study = study_data(content.comparison, content.effects) if content.comparison and len(runs) > 1 else None
     text = _html(runs, study, _rules(content), plotly, refresh_seconds)
     write_atomic(path, text)
     return len(text.encode())

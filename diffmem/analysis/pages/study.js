@@ -8,6 +8,7 @@ function showStudy(study) {
   curvesFigure(study, groups, sizes, into, "f_mem", "Share of copies, every run", false);
   curvesFigure(study, groups, sizes, into, "quality", `${study.quality}, every run`, true);
   if (study.ladder.length) ladderFigure(study, groups, into);
+  for (const quantity of new Set(study.effects.map((each) => each.quantity))) effectsFigure(study, quantity, sizes, into);
   if (new Set(study.phases.map((point) => point.p)).size > 1) phaseFigure(study, sizes, into);
 }
 
@@ -92,4 +93,23 @@ function phaseFigure(study, sizes, into) {
     }),
     layout(axisOfN(sizes), axis("number of parameters p", true)),
   ]);
+}
+
+function effectsFigure(study, quantity, sizes, into) {
+  const effects = study.effects.filter((each) => each.quantity === quantity);
+  const changes = [...new Set(effects.map((each) => each.change))];
+  const entries = sizes.map((n) => ({ name: `n = ${n}`, paint: colorOfN(n, sizes) }));
+  card(into, `${quantity} against the baseline's`, entries, `Ratio of ${quantity} to the baseline's for ${changes.length} changes, as in the table of effects`, () => {
+    const traces = sizes.map((n, i) => {
+      const found = effects.filter((each) => each.n === n), shift = 0.4 * ((i + 0.5) / sizes.length - 0.5);
+      return {
+        x: found.map((each) => each.value), y: found.map((each) => changes.indexOf(each.change) + shift), mode: "markers", meta: `n = ${n}`, marker: { color: colorOfN(n, sizes), size: 7 },
+        text: found.map((each) => label(`${each.change}: ${each.text}`)), hovertemplate: `%{text}<extra>n = ${n}</extra>`,
+        error_x: { type: "data", symmetric: false, color: colorOfN(n, sizes), thickness: 1.2, width: 2, array: found.map((each) => each.high - each.value), arrayminus: found.map((each) => each.value - each.low) },
+      };
+    });
+    const one = { type: "line", yref: "paper", y0: 0, y1: 1, x0: 1, x1: 1, line: { color: color("--faint"), width: 1, dash: "dot" } };
+    const y = { ...axis("", false), tickvals: changes.map((_, i) => i), ticktext: changes.map(label), range: [changes.length - 0.5, -0.5], tickfont: { size: 9 } };
+    return [traces, layout(axis("ratio", true, effects.flatMap((each) => [each.low, each.high])), y, { shapes: [one] })];
+  });
 }

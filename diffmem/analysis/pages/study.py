@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from diffmem.analysis import effects_table
 from diffmem.analysis.comparison import Comparison, Group
+from diffmem.analysis.effects import Effects
 from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.figures import quality_name
 from diffmem.analysis.pages.run import SYMBOLS, _numbers
@@ -13,10 +15,11 @@ from diffmem.analysis.runs import CLOCKS
 from diffmem.analysis.scaling import PowerLaw
 
 
-def study_data(comparison: Comparison) -> dict[str, Any]:
+def study_data(comparison: Comparison, effects: Effects | None = None) -> dict[str, Any]:
     """What the page shows of all runs together, as plain values."""
     return {
-        "tables": tables(comparison),
+        "tables": [*tables(comparison), *([_effects_table(effects)] if effects else [])],
+        "effects": _effects(effects) if effects else [],
         "laws": law_lines(comparison),
         "clock": CLOCKS[comparison.rules.clock],
         "quality": quality_name(comparison.quality),
@@ -56,6 +59,31 @@ def tables(comparison: Comparison) -> list[dict[str, Any]]:
         rows = [[p.group, str(p.n), str(p.num_parameters), p.phase.value] for p in comparison.phases]
         found.append({"title": "Phases", "caption": PHASE_RULE, "header": ["group", "n", "p", "phase"], "rows": rows})
     return found
+
+
+def _effects_table(effects: Effects) -> dict[str, Any]:
+    rows = [[text.replace("**", "") for text in row] for row in effects_table.table_rows(effects)]
+    caption = " ".join(effects_table.rule_lines(effects)).replace(" Bold: the interval leaves 1 out.", "")
+    return {"title": "Effects", "caption": caption, "header": list(effects_table.HEADER), "rows": rows}
+
+
+def _effects(effects: Effects) -> list[dict[str, Any]]:
+    """Each ratio to the baseline that has a value, with its interval."""
+    symbols = {"gen": "τ_gen", "mem": "τ_mem", "room": "τ_mem/τ_gen"}
+    return [
+        {
+            "change": row.factor,
+            "n": row.n,
+            "quantity": symbol,
+            "value": found.value,
+            "low": found.low if found.low > 0 else found.value / 9,
+            "high": min(found.high, found.value * 9),
+            "text": str(found),
+        }
+        for row in effects.rows
+        for name, symbol in symbols.items()
+        if row.factor and (found := row.of[name]) is not None and not np.isnan(found.value)
+    ]
 
 
 def _ladder(group: Group) -> list[dict[str, Any]]:

@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from synthetic_runs import Truth, write_study
+from synthetic_runs import Truth, evaluations, write_run, write_study
 
 from diffmem.analysis.comparison import Rules, compare
+from diffmem.analysis.pages.content import content_of
 from diffmem.analysis.pages.study import runs_of, study_data
 from diffmem.analysis.report import HEADER, table_rows
 from diffmem.analysis.runs import read_runs
@@ -54,4 +55,22 @@ def test_rungs_and_phases_are_those_of_the_groups(comparison):
     law = next(rung.law for rung in comparison.groups[0].ladder if rung.criterion.name == "f_mem ≥ 1%")
     assert rungs["Adam", "f_mem ≥ 1%"]["exponent"] == law.exponent
     assert {point["p"] for point in shown["phases"]} == {270_000, 9}
+    json.dumps(shown, allow_nan=False)
+
+
+def test_effects_are_ratios_to_the_baseline(tmp_path):
+    for name, weight_decay, prefactor in (("base", 0.0, 100), ("decay", 1.0, 300)):
+        for seed in (0, 1):
+            table = evaluations(64, seed, Truth(prefactor=prefactor), index=seed, setting=name)
+            folder = write_run(tmp_path / name, table)
+            training = {"seed": seed, "data.index": seed, "optimizer": "Adam", "optimizer.weight_decay": weight_decay}
+            (folder / "identity.json").write_text(json.dumps({"schema": 1, "protocol": {}, "training": training}))
+    rules = Rules(by=("setting",), quality_level=20, num_draws=200)
+    content = content_of(read_runs([tmp_path]), rules, against="optimizer.weight_decay=0.0")
+    shown = study_data(content.comparison, content.effects)
+    ratios = {each["quantity"]: each for each in shown["effects"]}
+    assert ratios["τ_mem"]["low"] < ratios["τ_mem"]["value"] < ratios["τ_mem"]["high"]
+    assert 2 < ratios["τ_mem"]["value"] < 4.5 and 0.8 < ratios["τ_gen"]["value"] < 1.2
+    assert shown["tables"][-1]["title"] == "Effects"
+    assert not any("*" in text for row in shown["tables"][-1]["rows"] for text in row)
     json.dumps(shown, allow_nan=False)
