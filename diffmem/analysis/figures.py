@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diffmem.analysis.boundary import boundaries, lengths
 from diffmem.analysis.comparison import Cell, Comparison, RunTimes
 from diffmem.analysis.estimate import Estimate, plain
 from diffmem.analysis.law_figures import collapsed_curves, exponents_by_criterion
@@ -151,7 +152,7 @@ def gap_against_n(comparison: Comparison) -> "Figure | None":
 
 @styled
 def phase_diagram(comparison: Comparison) -> "Figure | None":
-    """The phase of each cell over n and the number of parameters p; drawn where there are two or more p."""
+    """The phase of each cell over n and p, with what a training of several lengths memorizes; where there are two p."""
     points = comparison.phases
     if len({point.num_parameters for point in points}) < 2:
         return None
@@ -162,6 +163,12 @@ def phase_diagram(comparison: Comparison) -> "Figure | None":
         if members:
             x, y = [point.n for point in members], [point.num_parameters for point in members]
             ax.scatter(x, y, marker=marker, color=color, s=45, label=phase.value, zorder=2)
+    of_lengths = lengths(comparison)
+    edges = boundaries(comparison, of_lengths)
+    for place, length in enumerate(of_lengths):
+        n, p = [each.memorized[place] for each in edges], [each.num_parameters for each in edges]
+        label = f"memorized by τ = {plain(length)}, to its left"
+        ax.plot(n, p, color=REFERENCE, lw=1, ls=("-", "--", ":")[place], label=label, zorder=1)
     ax.set(yscale="log", ylabel="number of parameters p")
     n_axis(ax, (point.n for point in points))
     figure.legend(loc="outside lower center", ncols=2)

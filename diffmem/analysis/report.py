@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from diffmem.analysis.boundary import boundary_table
 from diffmem.analysis.comparison import Cell, Comparison
 from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.ladder import Rung, ladder_row
@@ -22,12 +23,17 @@ CAPTIONS = {
     "ladder": "The exponent of a time in n against the strictness of its criterion, with its interval; dots: 0 and 1.",
     "timescales": "τ_gen and τ_mem against n with their laws; an arrow where a time was not reached.",
     "gap": "The window between τ_gen and τ_mem; an arrow where τ_mem was not reached.",
-    "phase": "What keeps each model from copying, over n and the number of parameters.",
+    "phase": "What keeps each model from copying, over n and the number of parameters. Lines: the n that trainings of "
+    "these lengths memorize, by the laws of τ_mem.",
 }
 PHASE_RULE = (
     "Memorizing: τ_mem comes before τ_gen. Protected by training time: τ_gen comes before τ_mem, seen or predicted by "
     "the law of smaller n. Protected by architecture: no copies beyond the upper end of that prediction. Undecided: "
     "neither copies nor good samples, or no law to predict them."
+)
+BOUNDARY_RULE = (
+    "n_gm: where good samples begin to come before copies. n memorized by τ: where the law of τ_mem reaches τ. n*: "
+    "where the architecture begins to protect."
 )
 SYMBOLS = {"gen": "τ_gen", "mem": "τ_mem"}
 
@@ -206,6 +212,7 @@ def write_markdown(comparison: Comparison, path: Path, figures: Sequence[Path] =
     if comparison.phases:
         phases = [(p.group, str(p.n), str(p.num_parameters), p.phase.value) for p in comparison.phases]
         sections += ["## Phases", PHASE_RULE, _markdown_table(("group", "n", "p", "phase"), phases)]
+        sections += [BOUNDARY_RULE, _markdown_table(*boundary_table(comparison))]
     if comparison.notes:
         sections += ["## Notes", _list(comparison.notes)]
     if figures:
