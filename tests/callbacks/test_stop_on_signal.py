@@ -60,18 +60,22 @@ def test_signals_at_every_stage_of_one_process(tmp_path):
     assert state(tmp_path / "run") == "done"
 
 
-def test_two_ranks_stop_on_a_signal_to_one_and_measure_what_one_rank_measures(tmp_path):
+def test_two_ranks_stop_on_a_signal_to_one_go_on_longer_and_measure_what_one_rank_measures(tmp_path):
     one, two, undisturbed = tmp_path / "one", tmp_path / "two", tmp_path / "undisturbed"
+    dense, longer = "--evaluation.steps=[2,4,6]", "--trainer.max_steps=8"
+    on_two = small(two, PLAIN, *TWO, dense, "--signals.every_n_steps=1")
     codes = launch(
-        (1, small(one, PLAIN), None),
-        (2, small(two, PLAIN, *TWO, "--signals.every_n_steps=1"), ["SIGTERM", "step", 3, 1]),
-        (2, small(two, PLAIN, *TWO, "--signals.every_n_steps=1"), ["SIGUSR1!", "batch", 1, 0]),
-        (2, small(two, PLAIN, *TWO, "--signals.every_n_steps=1"), None),
-        (2, small(undisturbed, PLAIN, *TWO), None),
+        (1, small(one, PLAIN, dense, longer), None),
+        (2, on_two, ["SIGTERM", "step", 3, 1]),
+        (2, on_two, ["SIGUSR1!", "batch", 1, 0]),
+        (2, on_two, None),
+        (2, [*on_two, longer], ["SIGTERM", "step", 1, 0]),
+        (2, [*on_two, longer], None),
+        (2, small(undisturbed, PLAIN, *TWO, dense, longer), None),
     )
-    assert codes == [[0], [EXIT_REQUEUE, 0], [EXIT_REQUEUE, 0], [0, 0], [0, 0]]
+    assert codes == [[0], *[[EXIT_REQUEUE, 0]] * 2, [0, 0], [EXIT_REQUEUE, 0], [0, 0], [0, 0]]
     assert_same_run(only_run(two), only_run(undisturbed))
-    assert len(starts(two)) == 3
+    assert len(starts(two)) == 5
     for row, expected in zip(*(read_table(only_run(root) / "evaluations.csv") for root in (two, one)), strict=True):
         for name, value in row.items():
             if name in ("f_mem", "f_mem_null", "nn_train", "nn_heldout", "loss_train", "loss_test", "frechet_pixels"):
@@ -98,5 +102,5 @@ def test_ranks_that_the_run_starts_itself(tmp_path):
 
 
 def test_the_interval_is_checked():
-    with pytest.raises(ConfigError, match=r"requeue\.every_n_steps"):
+    with pytest.raises(ConfigError, match=r"signals\.every_n_steps"):
         StopOnSignal(every_n_steps=0)
