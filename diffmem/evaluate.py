@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from diffmem.callbacks.fid import FID
+from diffmem.callbacks.observer import view_folder
 from diffmem.callbacks.provenance import environment
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.config.identify import measurement_id
@@ -101,7 +102,7 @@ def evaluate(
         rows = run.measure_views(step, table.with_suffix(""))
         with locked(lock, wait=True):
             for name, row in rows.items():
-                put_row(table.with_suffix("") / "views" / f"{name}.csv" if name else table, row)
+                put_row(view_folder(table.with_suffix(""), name) / "evaluations.csv" if name else table, row)
         row = rows[""]
         print(f"step {row['step']}" + (f": f_mem {row['f_mem']:.1%}" if "f_mem" in row else ""), flush=True)
 

@@ -198,6 +198,7 @@ def _quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
+        ".*callbacks used to create the checkpoint need to be provided.*",
         ".*dataloader is not resumable.*",
         ".*is deprecated, use.*treespec.*",
         ".*args parameter is intended to run from within Python.*",

@@ -122,7 +122,7 @@ def _measure_until_precise(
             new = []
             for number in range(sets, max(1, 2 * sets)):
                 run.evaluation.first_sample = number * size
-                new.append(run.measure(step, folder / "refined"))
+                new.append(run.measure(step, folder / "refined", [""])[""])
                 found.evaluations += 1
             rows[step] = pool([*([rows[step]] if sets else []), *new])
             with locked(table.with_name(f".{table.name}.lock"), wait=True):

@@ -1,11 +1,14 @@
 """The model, the data and the measurements of a run's folder, on one device."""
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+import yaml
 from torch import Tensor
 
 from diffmem.callbacks.checkpoint import newest_checkpoint
@@ -14,6 +17,7 @@ from diffmem.callbacks.evaluation import Evaluation
 from diffmem.callbacks.observer import Row
 from diffmem.callbacks.provenance import check_same_images
 from diffmem.callbacks.views import weights_in_place
+from diffmem.config.earlier import in_present_words
 from diffmem.config.keys import Key
 from diffmem.config.parser import CLI
 from diffmem.errors import CheckpointError, ConfigError, DataError, require_one_of
@@ -58,7 +62,8 @@ class ReopenedRun:
             )
         length = () if max_steps is None else (f"--trainer.max_steps={max_steps}",)
         self.folder = folder
-        self.cli = CLI(["--config", str(config), *overrides, *length, *_ON_ONE_DEVICE])
+        with _in_present_words(config) as path:
+            self.cli = CLI(["--config", str(path), *overrides, *length, *_ON_ONE_DEVICE])
         for override in overrides:
             _check_role(override, self.cli.keys)
         self.trainer, self.model, self.data = self.cli.trainer, self.cli.model, self.cli.datamodule
@@ -168,6 +173,24 @@ def named_checkpoints(folder: Path, names: Sequence[str]) -> list[Path]:
                 str(known[name]), got="a damaged file", expected="a whole checkpoint", remedy="leave its step out"
             )
     return [known[name] for name in names]
+
+
+@contextmanager
+def _in_present_words(config: Path) -> Iterator[Path]:
+    """The file itself, or where an earlier version wrote it, one that this version reads."""
+    try:
+        written = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        yield config  # the parser says what is wrong with it
+        return
+    present = in_present_words(written) if isinstance(written, dict) else written
+    if present == written:
+        yield config
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / config.name
+        path.write_text(yaml.safe_dump(present), encoding="utf-8")
+        yield path
 
 
 def _takes_part(callback: pl.Callback) -> bool:

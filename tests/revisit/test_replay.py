@@ -6,29 +6,49 @@ from small_run import SMALL, only_run
 from diffmem import evaluate, fit
 from diffmem.files import read_table
 
+VIEWS = ["--average.decay=[0.5]", "--evaluation.views=[{weights: 0.5}]"]
+
 
 @pytest.fixture(scope="module")
-def denser(tmp_path_factory):
-    """The small run with every step scheduled."""
-    root = tmp_path_factory.mktemp("denser")
-    assert fit.main([*SMALL, f"--run_root={root}", "--evaluation.steps=every:1"]) == 0
-    return read_table(only_run(root) / "evaluations.csv")
+def coarse(tmp_path_factory):
+    """The small run with a second view, of averaged weights."""
+    root = tmp_path_factory.mktemp("coarse")
+    assert fit.main([*SMALL, *VIEWS, f"--run_root={root}"]) == 0
+    return only_run(root)
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    """The same with every step scheduled."""
+    root = tmp_path_factory.mktemp("dense")
+    assert fit.main([*SMALL, *VIEWS, f"--run_root={root}", "--evaluation.steps=every:1"]) == 0
+    return only_run(root)
 
 
 def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_replayed_rows_are_those_of_a_denser_schedule_bit_for_bit(finished_run, denser, tmp_path, capsys):
-    before = contents(finished_run)
+def test_replayed_rows_are_those_of_a_denser_schedule_bit_for_bit(coarse, dense, tmp_path, capsys):
+    before = contents(coarse)
     out = tmp_path / "again.csv"
-    assert evaluate.main([str(finished_run), "--at=5,0,1,3,4", f"--out={out}"]) == 0
-    assert read_table(out) == [row for row in denser if row["step"] in ["0", "1", "3", "4", "5"]]
-    assert contents(finished_run) == before
+    assert evaluate.main([str(coarse), "--at=5,0,1,3,4", f"--out={out}"]) == 0
+    view = "views/average0.5/evaluations.csv"
+    for again, scheduled in {out: dense / "evaluations.csv", tmp_path / "again" / view: dense / view}.items():
+        assert read_table(again) == [row for row in read_table(scheduled) if row["step"] in ["0", "1", "3", "4", "5"]]
+    assert contents(coarse) == before
     assert "step 3: f_mem" in capsys.readouterr().out
 
 
-def test_a_step_that_was_not_reached_is_refused(finished_run, tmp_path, capsys):
-    assert evaluate.main([str(finished_run), "--at=9", f"--out={tmp_path}/x.csv"]) == 2
+def test_checkpoints_are_measured_in_every_view(coarse, tmp_path):
+    assert evaluate.main([str(coarse), "--checkpoints=2,last", f"--out={tmp_path}/again.csv"]) == 0
+    for again, first in {"again.csv": "evaluations.csv", "again/{}": "{}"}.items():
+        view = "views/average0.5/evaluations.csv"
+        rows = read_table(tmp_path / again.format(view))
+        assert rows == [row for row in read_table(coarse / first.format(view)) if row["step"] in "26"]
+
+
+def test_a_step_that_was_not_reached_is_refused(coarse, tmp_path, capsys):
+    assert evaluate.main([str(coarse), "--at=9", f"--out={tmp_path}/x.csv"]) == 2
     assert "--at: got 9, expected steps of the run, 0 to 6" in capsys.readouterr().err
-    assert evaluate.main([str(finished_run), "--at=soon", f"--out={tmp_path}/x.csv"]) == 2
+    assert evaluate.main([str(coarse), "--at=soon", f"--out={tmp_path}/x.csv"]) == 2
