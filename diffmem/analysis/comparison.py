@@ -16,7 +16,7 @@ from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.ladder import Rung, criteria, ladder
 from diffmem.analysis.levels import shared_level
 from diffmem.analysis.phase import Phase, PhasePoint, phase_of
-from diffmem.analysis.runs import Run, quality_column
+from diffmem.analysis.runs import DEFAULT_VIEW, Run, quality_column
 from diffmem.analysis.scaling import PowerLaw, fit_of_runs
 from diffmem.errors import DataError
 
@@ -154,7 +154,7 @@ def _measure(run: Run, quality: str, level: float | None, rules: Rules, notes: N
         "confidence": rules.confidence,
         "num_draws": rules.num_draws,
         # of the run, not of the folder it lies in: a copied table gives the same interval
-        "seed": zlib.crc32(str(sorted((key, str(value)) for key, value in run.identity.items())).encode()),
+        "seed": _seed_of(run),
     }
 
     def refused_to_notes(symbol: str, measure: Callable[[], Estimate]) -> Estimate | None:
@@ -205,6 +205,12 @@ def _measure(run: Run, quality: str, level: float | None, rules: Rules, notes: N
     if "loss_test" in run.table.columns:
         times["overfit"] = refused_to_notes("τ_overfit", overfit)
     return RunTimes(run, times)
+
+
+def _seed_of(run: Run) -> int:
+    """A number of what identifies the run; a column that says what its absence means does not change it."""
+    told = sorted((key, str(value)) for key, value in run.identity.items() if DEFAULT_VIEW.get(key) != value)
+    return zlib.crc32(str(told).encode())
 
 
 def _note_lines(notes: Notes) -> list[str]:

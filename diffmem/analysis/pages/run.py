@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,11 @@ _PANELS: tuple[tuple[str, tuple[str, ...], bool], ...] = (
     ("Denoising loss", ("loss_train", "loss_test"), True),
     ("Loss on held-out minus training images", ("loss_gen",), False),
     ("Distance to the nearest image", ("nn_train", "nn_heldout"), True),
+    ("Nearest held-out over nearest training distance", ("nn_ratio",), True),
+    ("Training images copied", ("images_copied", "images_copied_chao"), False),
+    ("Quality and diversity", ("precision", "recall", "density", "coverage"), False),
+    ("Tests of copying", ("authenticity", "calibrated_l2", "calibrated_l2_copies"), False),
+    ("C_T", ("c_t",), False),
     ("Distance to the true score", ("score_error", "score_error_empirical"), True),
     ("KL from the population (nats)", ("kl",), True),
 )
@@ -53,7 +59,7 @@ def run_data(each: RunTimes, clock: str, budget: int) -> dict[str, Any]:
         "facts": [[key, _text(run.identity[key])] for key in IDENTITY if key in run.identity],
         "times": [_time(name, each.times[name]) for name in SYMBOLS],
         "clock": CLOCKS[clock],
-        "panels": [*panels(run, clock), *_training_loss(run, clock)],
+        "panels": [*panels(run, clock), *_thresholds(run, clock), *_training_loss(run, clock)],
         "table": evaluations_table(run),
         "pictures": pictures(folder, threshold, budget) if folder else None,
         "differs": [[key, _text(value)] for key, value in differs.items()],
@@ -118,6 +124,28 @@ def _curve(run: Run, x: Array, name: str) -> dict[str, Any]:
         "high": None if high is None else _numbers(high),
         "dashed": name.endswith(("_train", "_null")),
     }
+
+
+def _thresholds(run: Run, clock: str) -> list[dict[str, Any]]:
+    """f_mem at each threshold of ``ratios.csv``."""
+    rows = read_table(run.folder / "ratios.csv") if run.folder else []
+    at: dict[str, dict[float, float]] = defaultdict(dict)
+    for row in rows:
+        if row.get("threshold") and row.get("f_mem"):
+            at[row["threshold"]][float(row["step"])] = float(row["f_mem"])
+    steps, times = run.column("step"), run.clock(clock)
+    curves = [
+        {
+            "name": f"ratio < {float(threshold):.3g}",
+            "x": _numbers(times),
+            "y": _numbers(np.array([shares.get(step, math.nan) for step in steps])),
+            "low": None,
+            "high": None,
+            "dashed": False,
+        }
+        for threshold, shares in at.items()
+    ]
+    return [{"title": "Share of copies, by threshold", "log": False, "curves": curves}] if curves else []
 
 
 def _training_loss(run: Run, clock: str) -> list[dict[str, Any]]:

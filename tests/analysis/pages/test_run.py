@@ -81,3 +81,17 @@ def test_a_damaged_record_is_named(run):
     (each,) = compare([run], Rules()).groups[0].runs
     with pytest.raises(DataError, match=r"provenance\.json"):
         run_data(each, "updates", 0)
+
+
+def test_the_share_of_copies_is_shown_at_every_threshold(run):
+    rows = [
+        f"{step:g},{threshold},{0.01 * place},,"
+        for step in run.column("step")
+        for place, threshold in enumerate((0.1, 0.5))
+    ]
+    header = "step,threshold,f_mem,quantile,ratio"
+    (run.folder / "ratios.csv").write_text("\n".join([header, *rows, "0,,,0.5,0.9"]) + "\n")
+    (each,) = compare([run], Rules()).groups[0].runs
+    (panel,) = [panel for panel in run_data(each, "updates", 0)["panels"] if "threshold" in panel["title"]]
+    assert [curve["name"] for curve in panel["curves"]] == ["ratio < 0.1", "ratio < 0.5"]
+    assert panel["curves"][1]["y"] == [0.01] * len(run.table)
