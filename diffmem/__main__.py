@@ -9,6 +9,7 @@ COMMANDS = {
     "fit": "train one run and measure it",
     "evaluate": "measure saved checkpoints of a run again",
     "sample": "draw samples of a trained run",
+    "twins": "agreement of two models trained on disjoint images",
     "compare": "times, laws and figures of many runs",
     "report": "a page of a run or a study, to open or to mail",
     "status": "what runs are doing",

@@ -31,7 +31,7 @@ LAYERS = [
     {"callbacks"},
     {"config"},
     {"revisit"},
-    {"__main__", "compare", "evaluate", "fit", "init", "report", "sample", "status"},
+    {"__main__", "compare", "evaluate", "fit", "init", "report", "sample", "status", "twins"},
 ]
 #: What reads runs, or starts and lists them, on a machine without torch.
 TORCH_FREE = {

@@ -1,0 +1,198 @@
+"""``python -m diffmem.twins RUN_A RUN_B [--num 500] [--seed 0] [--out DIR]``: when two models cease to agree.
+
+The runs differ in their training images alone (``--data.index=0`` and ``1``). At every step that both have saved, both
+are sampled from the same noise. ``twins.csv`` gets the agreement of their samples and that of each sample with its own
+model's nearest training image; ``twins.png`` the curves; ``twins-pairs.png`` pairs of samples at the last step, each
+between its nearest training images. The time τ_twin, from which on more than half of the samples lie nearer to their
+own training images than to their twin, is printed with its 95% interval. Correlations are taken around the mean of
+run A's held-out images.
+
+Exit codes: 0 done, 2 bad option, 3 no runs of one kind, or no step that both have saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diffmem.command_line import Parser, exit_code_of
+from diffmem.errors import EXIT_DONE, ConfigError, DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from diffmem.metrics.twins import Agreement
+    from diffmem.revisit.reopen import ReopenedRun
+
+_LEVEL = 0.5
+_PAIRS = 8
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the command line ``args`` (None: the process's own); returns the exit code."""
+    return exit_code_of(lambda: _twins(_parser().parse_args(args)))
+
+
+def _twins(options: argparse.Namespace) -> int:
+    if options.num < 2:
+        raise ConfigError("--num", got=options.num, expected="at least 2", remedy="e.g. --num=500")
+    from diffmem.files import write_table
+
+    rows, pairs = compare_twins(options.runs[0], options.runs[1], options.num, options.seed)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        write_table(options.out / "twins.csv", rows)
+        _draw(rows, options.out / "twins.png")
+        if pairs is not None:
+            _draw_pairs(pairs, options.out / "twins-pairs.png")
+    except OSError as error:
+        raise ConfigError(
+            "--out", got=f"{options.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"
+        ) from error
+    print(f"tau_twin {tau_twin(rows)}\ndone: {options.out}")
+    return EXIT_DONE
+
+
+def compare_twins(
+    folder_a: Path, folder_b: Path, num: int = 500, seed: int = 0
+) -> tuple[list[dict[str, Any]], Tensor | None]:
+    """Agreement of two runs at every step that both have saved.
+
+    Args:
+        folder_a: Folder of a run.
+        folder_b: Folder of another run of the same model on other training images.
+        num: Number of samples of each.
+        seed: Seed of the noise that sample i of both starts from.
+
+    Returns:
+        Rows of ``twins.csv``; and of the first pairs at the last step the nearest training image of A, the sample of A,
+        that of B and the nearest training image of B, (pairs · 4, C, H, W) in [0, 1], None for vectors.
+
+    Raises:
+        DataError: A folder is no run, the runs' training images overlap, or they have no saved step in common.
+    """
+    import torch
+
+    from diffmem.metrics.twins import twin_agreement
+    from diffmem.revisit.reopen import ReopenedRun, saved_steps
+
+    runs = ReopenedRun(folder_a), ReopenedRun(folder_b)
+    _check_disjoint(*runs)
+    saved = saved_steps(folder_a), saved_steps(folder_b)
+    steps = sorted(saved[0].keys() & saved[1].keys())
+    if not steps:
+        raise DataError(
+            f"{folder_a} and {folder_b}",
+            got="no step that both have saved",
+            expected="checkpoints of the same steps",
+            remedy="set --checkpoint.every_n_steps alike",
+        )
+    trains = tuple(run.data.to_unit(run.data.train_images).to(run.model.device) for run in runs)
+    mean = runs[0].data.to_unit(runs[0].data.test_images).mean(0).to(runs[0].model.device)
+    rows: list[dict[str, Any]] = []
+    for step in steps:
+        for run, checkpoints in zip(runs, saved, strict=True):
+            run.load(checkpoints[step])
+        samples = tuple(run.sample(num, seed) for run in runs)
+        agreement, nearest = twin_agreement(samples, trains, mean)  # type: ignore[arg-type]
+        rows.append({"step": step, "num_samples": num, **_columns(agreement)})
+        print(f"step {step}: correlation {rows[-1]['correlation']:.3f}", flush=True)
+    if samples[0].ndim != 4:
+        return rows, None
+    columns = (trains[0][nearest[0]], *samples, trains[1][nearest[1]])
+    return rows, torch.stack([each[:_PAIRS] for each in columns], 1).flatten(0, 1).clamp(0, 1).cpu()
+
+
+def _check_disjoint(a: ReopenedRun, b: ReopenedRun) -> None:
+    """Models that share training images would agree on those."""
+    shared = set(a.data.train_rows) & set(b.data.train_rows)
+    if shared or a.data.fingerprint() != b.data.fingerprint():
+        raise DataError(
+            f"{a.folder} and {b.folder}",
+            got=f"{len(shared)} training images in both" if shared else "images of two sources",
+            expected="disjoint training images of one source",
+            remedy="train with --data.index=0 and --data.index=1",
+        )
+
+
+def _columns(agreement: Agreement) -> dict[str, float]:
+    """Means, their standard errors, and the share of the samples nearer to a training image than to the twin."""
+    columns = {}
+    for name, values in agreement._asdict().items():
+        columns[name] = values.mean().item()
+        columns[f"{name}_std"] = (values.std() / len(values) ** 0.5).item()
+    columns["share_own"] = (agreement.train_distance < agreement.distance).double().mean().item()
+    return columns
+
+
+def tau_twin(rows: list[dict[str, Any]]) -> str:
+    """The time after which more than half of the samples are nearer to their own training images than to the twin."""
+    from diffmem.analysis.timescales import tau_mem
+
+    steps, shares = [row["step"] for row in rows], [row["share_own"] for row in rows]
+    try:
+        return str(tau_mem(steps, shares, rows[0]["num_samples"], level=_LEVEL))
+    except DataError as error:
+        return f"not known: {error}"
+
+
+def _draw(rows: list[dict[str, Any]], path: Path) -> None:
+    from diffmem.analysis.style import GROUP_COLORS, new_figure, save, styled
+
+    @styled
+    def draw() -> None:
+        figure, (axes,) = new_figure(1, 3, sharex=True)
+        steps, labels = [row["step"] for row in rows], ("with the twin", "with its training set")
+        for ax, names, title in (
+            (axes[0], ("correlation", "train_correlation"), "correlation"),
+            (axes[1], ("distance", "train_distance"), "L2 distance"),
+        ):
+            for name, color, label in zip(
+                names, GROUP_COLORS, ("with the twin", "with its training set"), strict=False
+            ):
+                values = [row[name] for row in rows]
+                ax.errorbar(steps, values, [2 * row[f"{name}_std"] for row in rows], color=color, label=label)
+            ax.set_title(title)
+        axes[1].set_yscale("log")
+        axes[2].plot(steps, [row["share_own"] for row in rows], color=GROUP_COLORS[2])
+        axes[2].axhline(_LEVEL, color="0.45", ls=":")
+        axes[2].set_title("share nearer to a training image")
+        axes[0].legend()
+        for ax in axes:
+            ax.set_xscale("log")
+            ax.set_xlabel("updates")
+        save(figure, path)
+
+    draw()
+
+
+def _draw_pairs(pairs: Tensor, path: Path) -> None:
+    from torch.nn.functional import interpolate
+    from torchvision.utils import save_image
+
+    from diffmem.files import write_atomic
+
+    buffer = io.BytesIO()
+    scale = max(1, 48 // pairs.shape[-1])
+    save_image(interpolate(pairs, scale_factor=scale), buffer, format="png", nrow=4, padding=4, pad_value=1.0)
+    write_atomic(path, buffer.getvalue())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="python -m diffmem.twins",
+        description="Agreement of two models trained on disjoint images, sampled from the same noise.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("runs", type=Path, nargs=2, metavar="RUN_DIR", help="folders of the two runs")
+    parser.add_argument("--num", type=int, default=500, metavar="N", help="samples of each (default: 500)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the starting noise (default: 0)")
+    parser.add_argument("--out", type=Path, default=Path("twins"), help="folder for table and figures (default: twins)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Two small runs on disjoint images, from their folders to table, figures and time."""
+
+import pytest
+from small_run import SMALL, only_run
+
+from diffmem import fit, twins
+from diffmem.files import read_table
+
+
+@pytest.fixture
+def other_run(tmp_path):
+    assert fit.main([*SMALL, f"--run_root={tmp_path}/other", "--data.index=1"]) == 0
+    return only_run(tmp_path / "other")
+
+
+def test_table_and_figures_of_two_runs(finished_run, other_run, tmp_path, capsys):
+    out = tmp_path / "twins"
+    assert twins.main([str(finished_run), str(other_run), "--num=10", f"--out={out}"]) == 0
+    rows = read_table(out / "twins.csv")
+    assert [row["step"] for row in rows] == ["2", "4", "6"]
+    assert all(-1 <= float(row["correlation"]) <= 1 and 0 <= float(row["share_own"]) <= 1 for row in rows)
+    assert {path.name for path in out.iterdir()} == {"twins.csv", "twins.png", "twins-pairs.png"}
+    assert "tau_twin" in capsys.readouterr().out
+    assert twins.main([str(finished_run), str(finished_run), f"--out={out}"]) == 3
+    assert "16 training images in both" in capsys.readouterr().err
+
+
+def test_the_time_is_where_half_of_the_samples_are_nearer_to_their_own_images():
+    rows = [{"step": 10 * 2**k, "share_own": share, "num_samples": 500} for k, share in enumerate([0, 0, 0.2, 0.8, 1])]
+    assert "56" in twins.tau_twin(rows), "between 40 and 80, half-way in the logarithm"
+    assert "not known" in twins.tau_twin(rows[:2])
