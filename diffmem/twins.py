@@ -150,9 +150,7 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
             (axes[0], ("correlation", "train_correlation"), "correlation"),
             (axes[1], ("distance", "train_distance"), "L2 distance"),
         ):
-            for name, color, label in zip(
-                names, GROUP_COLORS, ("with the twin", "with its training set"), strict=False
-            ):
+            for name, color, label in zip(names, GROUP_COLORS[:2], labels, strict=True):
                 values = [row[name] for row in rows]
                 ax.errorbar(steps, values, [2 * row[f"{name}_std"] for row in rows], color=color, label=label)
             ax.set_title(title)
