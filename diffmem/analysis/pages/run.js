@@ -144,6 +144,10 @@ function showRun(place, focus) {
   into.append(make("h3", {}, "Samples beside their nearest training images"));
   runPictures(run, into, drawn);
   if (!run.pictures) drawn.forEach((each) => each.draw());
+  if (run.hits.length) {
+    const hits = table(["training image", "copies at the last step", "first copied at step"], run.hits, `The ${run.hits.length} most copied`);
+    into.append(make("details", {}, make("summary", {}, "Training images that were copied"), hits));
+  }
   into.append(make("h3", {}, "All measurements"), make("details", {}, make("summary", {}, `evaluations.csv, ${run.table.rows.length} steps`), table(run.table.header, run.table.rows, "")));
   into.append(make("h3", {}, "Config"));
   if (run.differs.length) into.append(table(["key", "value"], run.differs, "What shapes the training and differs from the defaults"));

@@ -37,6 +37,7 @@ _PANELS: tuple[tuple[str, tuple[str, ...], bool], ...] = (
 #: Columns that are another clock, a setting or part of another curve.
 _NOT_CURVES = ("step", "images_seen", "epochs", "tau", "batch_size", "num_samples", "threshold", "train_duplicates")
 _MAX_POINTS = 400
+_MAX_HITS = 200
 
 
 def run_data(each: RunTimes, clock: str, budget: int) -> dict[str, Any]:
@@ -62,6 +63,7 @@ def run_data(each: RunTimes, clock: str, budget: int) -> dict[str, Any]:
         "panels": [*panels(run, clock), *_thresholds(run, clock), *_training_loss(run, clock)],
         "table": evaluations_table(run),
         "pictures": pictures(folder, threshold, budget) if folder else None,
+        "hits": copied_images(folder, int(run.table["step"].iloc[-1])) if folder else [],
         "differs": [[key, _text(value)] for key, value in differs.items()],
         "config": [[key, _text(value)] for key, value in _flat(run.config())],
         "provenance": [[key, _text(value)] for key, value in _flat(_json(folder, "provenance.json"))],
@@ -165,6 +167,17 @@ def evaluations_table(run: Run) -> dict[str, list[Any]]:
     columns = [str(name) for name in run.table.columns if not run.table[name].isna().all()]
     rows = run.table[columns].itertuples(index=False)
     return {"header": columns, "rows": [[_cell(value) for value in row] for row in rows]}
+
+
+def copied_images(folder: Path, last: int) -> list[list[int]]:
+    """Of ``hits.csv``: training image, copies at the ``last`` step, first step with a copy; most copied first."""
+    rows = [(int(row["step"]), int(row["image"]), int(row["copies"])) for row in read_table(folder / "hits.csv")]
+    first: dict[int, int] = {}
+    for step, image, _ in sorted(rows):
+        first.setdefault(image, step)
+    at_last = {image: copies for step, image, copies in rows if step == last}
+    found = [[image, at_last.get(image, 0), step] for image, step in first.items()]
+    return sorted(found, key=lambda hit: (-hit[1], hit[2]))[:_MAX_HITS]
 
 
 def cost_lines(folder: Path) -> list[list[str]]:

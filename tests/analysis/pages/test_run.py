@@ -7,7 +7,7 @@ import pytest
 from synthetic_runs import evaluations, write_run
 
 from diffmem.analysis.comparison import Rules, compare
-from diffmem.analysis.pages.run import panels, run_data
+from diffmem.analysis.pages.run import copied_images, panels, run_data
 from diffmem.analysis.runs import read_runs
 from diffmem.errors import DataError
 
@@ -95,3 +95,8 @@ def test_the_share_of_copies_is_shown_at_every_threshold(run):
     (panel,) = [panel for panel in run_data(each, "updates", 0)["panels"] if "threshold" in panel["title"]]
     assert [curve["name"] for curve in panel["curves"]] == ["ratio < 0.1", "ratio < 0.5"]
     assert panel["curves"][1]["y"] == [0.01] * len(run.table)
+
+
+def test_copied_images_are_listed_by_their_copies_at_the_last_step(tmp_path):
+    (tmp_path / "hits.csv").write_text("step,image,copies\n10,7,1\n20,7,2\n20,3,5\n10,4,1\n")
+    assert copied_images(tmp_path, last=20) == [[3, 5, 20], [7, 2, 10], [4, 0, 10]]
