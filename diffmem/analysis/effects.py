@@ -2,7 +2,8 @@
 
 A pair is a run of the change and the run of the baseline with its n, index and seed. The ratio of a time is the
 geometric mean over the pairs. Its interval is that of :mod:`diffmem.analysis.gap`: Student's t over the pairs, widened
-by the sampling of each run. A time that was not reached leaves its ratio open at that end: a bound, never a number.
+by the sampling of each run. A time that was not reached, or was past at the first evaluation, leaves its ratio open at
+that end: a bound, never a number.
 """
 
 import math
@@ -218,12 +219,31 @@ def _known(each: LogRange) -> float:
 
 def _ranges(comparison: Comparison, each: RunTimes) -> dict[str, LogRange]:
     """What one run has of :data:`QUANTITIES`."""
-    found = {name: _of_time(time) for name in ("gen", "mem") if (time := each.times[name]) is not None}
+    found = {}
+    for name in ("gen", "mem"):
+        time = each.times[name]
+        known = _past_from_the_start(comparison, each, name) if time is None else _of_time(time)
+        if known is not None:
+            found[name] = known
     if "gen" in found and "mem" in found:
         found["room"] = found["mem"].over(found["gen"])
     if (mem := each.times["mem"]) is not None:
         found.update(_qualities(comparison, each, mem))
     return found
+
+
+def _past_from_the_start(comparison: Comparison, each: RunTimes, name: str) -> LogRange | None:
+    """The upper bound of a time whose level every evaluation after step 0 is past; None where one is not."""
+    rules, level = comparison.rules, comparison.quality_level
+    values = each.run.column("f_mem" if name == "mem" else comparison.quality)
+    clock = each.run.clock(rules.clock)
+    after = (clock > 0) & ~np.isnan(values)
+    short = values < rules.mem_level if name == "mem" else values > (-math.inf if level is None else level)
+    if not after.any() or (short & after).any():
+        return None
+    first = math.log(clock[after][0])
+    draws = np.full(rules.num_draws, first)
+    return LogRange(-math.inf, first, np.full_like(draws, -math.inf), draws)
 
 
 def _of_time(time: Estimate) -> LogRange:

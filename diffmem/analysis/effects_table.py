@@ -24,7 +24,8 @@ def rule_lines(effects: Effects) -> list[str]:
         f"τ_mem: f_mem ≥ {rules.mem_level:g}. Room: τ_mem/τ_gen.",
         f"Quality before τ_mem: the lowest {comparison.quality} of the evaluations up to τ_mem. Quality at τ_mem: at "
         f"equal f_mem = {rules.mem_level:g}, interpolated. Smaller is better.",
-        "> x, < x: a bound, where a time was not reached by the end of a run; –: nothing is known.",
+        "> x, < x: a bound, where a time was not reached by the end of a run or was past at its first evaluation; –: "
+        "nothing is known.",
         "A change that was run at several rates is shown at the one of the best quality before τ_mem.",
     ]
 

@@ -115,6 +115,20 @@ def test_a_baseline_that_was_not_reached_bounds_from_above(tmp_path):
     assert row_of(both, "optimizer.weight_decay=0").of["mem"].above > 1
 
 
+def test_a_time_that_is_past_at_the_first_evaluation_is_a_bound(tmp_path):
+    write(tmp_path, "base", BASELINE)
+    early = Truth(gen=1.0, between_runs=0.5, quality_error=0.01)
+    write(tmp_path, "sample", {**BASELINE, "model.prediction": "sample"}, early)
+    options = Rules(by=("setting",), quality_level=20, num_draws=200)
+    found = effects_against(compare(read_runs([tmp_path]), options), "model.prediction=default")
+    row = row_of(found, "model.prediction=sample")
+    baseline = [each.times["gen"].value for each in found.baseline.runs.values()]
+    assert row.of["gen"].below == pytest.approx(STEPS[1] / math.prod(baseline) ** (1 / 3), rel=1e-6)
+    assert row.of["gen"].low == 0 and row.of["gen"].high < 0.1
+    assert row.of["mem"].low <= 1 <= row.of["mem"].high
+    assert row.of["room"].above == pytest.approx(row.of["mem"].value / row.of["gen"].below, rel=1e-6)
+
+
 def test_an_optimizer_is_shown_at_its_best_rate(effects):
     row = row_of(effects, "optimizer=SGD, momentum=0.9")
     assert (row.rate, row.rates) == (0.3, (0.1, 0.3, 1.0))
