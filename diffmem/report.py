@@ -12,7 +12,7 @@ from pathlib import Path
 from diffmem import startup
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.compare import add_rules, rules_of, runs_of
-from diffmem.errors import EXIT_DONE, ConfigError
+from diffmem.errors import EXIT_DONE, ConfigError, DataError
 from diffmem.runs.state import FILE, state_of_run
 
 _LIVE = ("starting", "running", "requeued")
@@ -46,7 +46,12 @@ def _report(options: argparse.Namespace) -> int:
         raise ConfigError("--watch", got=options.watch, expected="at least 1 second", remedy="e.g. --watch 30")
     while True:
         live = options.watch is not None and any_live(options.sources)
-        _write(options, options.watch if live else None)
+        try:
+            _write(options, options.watch if live else None)
+        except DataError as error:
+            if not live:
+                raise
+            print(f"nothing to show yet: {error}", flush=True)
         if not live:
             return EXIT_DONE
         try:

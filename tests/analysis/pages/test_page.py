@@ -141,3 +141,12 @@ def test_runs_that_cannot_be_compared_are_shown_one_by_one(tmp_path, capsys):
     assert shown["study"] is None
     with_times = [run for run in shown["runs"] if any(time["value"] is not None for time in run["times"])]
     assert len(shown["runs"]) == 2 and len(with_times) == 1
+
+
+def test_a_watched_run_without_a_table_is_waited_for(monkeypatch, tmp_path, capsys):
+    live, slept = iter([True, False]), []
+    monkeypatch.setattr(report, "any_live", lambda _: next(live))
+    monkeypatch.setattr(report.time, "sleep", lambda seconds: slept.append(write_run(tmp_path, evaluations(64, 0))))
+    assert report.main([str(tmp_path), "--out", str(tmp_path / "x.html"), "--watch"]) == 0
+    said = capsys.readouterr().out
+    assert "nothing to show yet" in said and "1 run" in said and len(slept) == 1
