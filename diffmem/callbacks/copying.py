@@ -4,8 +4,9 @@ from typing import ClassVar, Literal
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from diffmem.callbacks.feature_space import FeatureSpace
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, require_at_least
@@ -29,12 +30,15 @@ class Copying(EvaluationObserver):
         min_samples: Fewest samples of a cell that counts in C_T.
         num_neighbors: Neighbours of the calibrated distance; all training images where there are fewer.
         seed: Seed of the cells.
+        features: As in :class:`diffmem.callbacks.memorization.Memorization`.
 
     Raises:
         ConfigError: A count below 1, an unknown test, or one twice; before training: more cells than training images.
     """
 
-    roles: ClassVar[dict[str, Role]] = dict.fromkeys(("num_cells", "min_samples", "num_neighbors", "seed"), "protocol")
+    roles: ClassVar[dict[str, Role]] = dict.fromkeys(
+        ("num_cells", "min_samples", "num_neighbors", "seed", "features"), "protocol"
+    )
 
     needs_samples = True
 
@@ -45,6 +49,7 @@ class Copying(EvaluationObserver):
         min_samples: int = 20,
         num_neighbors: int = 50,
         seed: int = 0,
+        features: nn.Module | None = None,
     ) -> None:
         require_at_least(1, "copying", num_cells=num_cells, min_samples=min_samples)
         require_at_least(2, "copying", num_neighbors=num_neighbors)
@@ -56,7 +61,7 @@ class Copying(EvaluationObserver):
                 remedy="set --copying.tests=[c_t,authenticity,calibrated_l2]",
             )
         self.tests, self.num_cells, self.min_samples = tests or [], num_cells, min_samples
-        self.num_neighbors, self.seed = num_neighbors, seed
+        self.num_neighbors, self.seed, self._space = num_neighbors, seed, FeatureSpace(features)
         self._test: CopyingTest | None = None
         self._spacing: Tensor | None = None
 
@@ -70,6 +75,9 @@ class Copying(EvaluationObserver):
             )
 
     def measure(self, snapshot: Snapshot) -> Row:
+        if not self.tests:
+            return {}
+        snapshot = self._space(snapshot)
         measured = {"c_t": self._c_t, "authenticity": self._authenticity, "calibrated_l2": self._calibrated}
         return {name: value for test in self.tests for name, value in measured[test](snapshot).items()}
 

@@ -2,6 +2,9 @@
 
 from typing import ClassVar
 
+from torch import nn
+
+from diffmem.callbacks.feature_space import FeatureSpace
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.metrics.hits import CopiesOfImages, chao1, share_of_top
 from diffmem.metrics.memorization import check_threshold
@@ -17,21 +20,23 @@ class Hits(EvaluationObserver):
 
     Args:
         threshold: As in :class:`diffmem.callbacks.memorization.Memorization`.
+        features: As in :class:`diffmem.callbacks.memorization.Memorization`.
 
     Raises:
         ConfigError: ``threshold`` outside (0, 1).
     """
 
-    roles: ClassVar[dict[str, Role]] = {"threshold": "protocol"}
+    roles: ClassVar[dict[str, Role]] = {"threshold": "protocol", "features": "protocol"}
 
     needs_samples = True
     tables: ClassVar[tuple[str, ...]] = ("hits.csv",)
 
-    def __init__(self, threshold: float = 1 / 3) -> None:
+    def __init__(self, threshold: float = 1 / 3, features: nn.Module | None = None) -> None:
         check_threshold(threshold)
-        self.threshold = threshold
+        self.threshold, self._space = threshold, FeatureSpace(features)
 
     def measure(self, snapshot: Snapshot) -> Row:
+        snapshot = self._space(snapshot)
         metric = CopiesOfImages(len(snapshot.train_images), self.threshold).to(snapshot.device)
         metric.update(*snapshot.train_neighbors)
         counts = metric.compute().cpu()

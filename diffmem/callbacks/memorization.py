@@ -3,8 +3,10 @@
 from typing import ClassVar
 
 import torch
+from torch import nn
 from torchmetrics import MeanMetric
 
+from diffmem.callbacks.feature_space import FeatureSpace
 from diffmem.callbacks.observer import EvaluationObserver, Neighbors, Row, Snapshot
 from diffmem.metrics.memorization import (
     MemorizationFraction,
@@ -28,23 +30,28 @@ class Memorization(EvaluationObserver):
 
     Args:
         threshold: Largest ratio of the distances to the first and second neighbour that counts as memorized.
+        features: Module in whose features of the images, (B, C, H, W) in [0, 1], all distances are measured, also those
+            of the ratios, hits and tests of copying, and precision to coverage; None for pixels. Pictures and training
+            duplicates stay in pixels. SSCD (arXiv 2202.10261) with weights from disk is an example; images below 32×32
+            are too small for it, and it calls unrelated ones copies.
 
     Raises:
         ConfigError: ``threshold`` outside (0, 1).
     """
 
-    roles: ClassVar[dict[str, Role]] = {"threshold": "protocol"}
+    roles: ClassVar[dict[str, Role]] = {"threshold": "protocol", "features": "protocol"}
 
     needs_samples = True
 
-    def __init__(self, threshold: float = 1 / 3) -> None:
+    def __init__(self, threshold: float = 1 / 3, features: nn.Module | None = None) -> None:
         check_threshold(threshold)
-        self.threshold = threshold
+        self.threshold, self._space = threshold, FeatureSpace(features)
         self._duplicates: int | None = None
 
     def measure(self, snapshot: Snapshot) -> Row:
         if self._duplicates is None:
             self._duplicates = duplicate_count(snapshot.train_images)
+        snapshot = self._space(snapshot)
         f_mem = self._fraction(snapshot, snapshot.train_neighbors)
         low, high = wilson_interval(f_mem, snapshot.num_samples)
         null = snapshot.null_neighbors

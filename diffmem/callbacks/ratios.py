@@ -3,11 +3,14 @@
 from typing import ClassVar
 
 import torch
+from torch import nn
 
+from diffmem.callbacks.feature_space import FeatureSpace
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.errors import ConfigError
 from diffmem.metrics.memorization import check_threshold
 from diffmem.metrics.ratios import distance_ratios, shares_below
+from diffmem.roles import Role
 
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
 
@@ -21,15 +24,22 @@ class Ratios(EvaluationObserver):
 
     Args:
         thresholds: Increasing thresholds in (0, 1); None for no table.
+        features: As in :class:`diffmem.callbacks.memorization.Memorization`.
 
     Raises:
         ConfigError: A threshold outside (0, 1), or two that do not increase.
     """
 
+    roles: ClassVar[dict[str, Role]] = {"features": "protocol"}
+
     needs_samples = True
     tables: ClassVar[tuple[str, ...]] = ("ratios.csv",)
 
-    def __init__(self, thresholds: list[float] | None = [0.1, 0.2, 0.3, 1 / 3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]) -> None:  # noqa: B006
+    def __init__(
+        self,
+        thresholds: list[float] | None = [0.1, 0.2, 0.3, 1 / 3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],  # noqa: B006
+        features: nn.Module | None = None,
+    ) -> None:
         for threshold in thresholds or ():
             check_threshold(threshold)
         if thresholds is not None and (not thresholds or sorted(set(thresholds)) != list(thresholds)):
@@ -39,11 +49,12 @@ class Ratios(EvaluationObserver):
                 expected="increasing thresholds, or null for no table",
                 remedy="set --ratios.thresholds",
             )
-        self.thresholds = thresholds
+        self.thresholds, self._space = thresholds, FeatureSpace(features)
 
     def measure(self, snapshot: Snapshot) -> Row:
         if self.thresholds is None:
             return {}
+        snapshot = self._space(snapshot)
         null = snapshot.null_neighbors
         ratios = snapshot.gathered(distance_ratios(snapshot.train_neighbors.distances))
         nulls = None if null is None else snapshot.gathered(distance_ratios(null.distances))

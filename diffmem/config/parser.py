@@ -29,6 +29,7 @@ from diffmem.shipped import with_shipped_configs
 _LINKS = {
     "seed": ("model.init_args.seed", "data.init_args.seed", "evaluation.seed", "losses.seed", "scores.seed"),
     "memorization.threshold": ("pictures.threshold", "per_class.threshold", "hits.threshold"),
+    "memorization.features": ("ratios.features", "hits.features", "copying.features", "prdc.features"),
     "model.init_args.num_steps": ("model.init_args.network.init_args.num_steps",),
 }
 
