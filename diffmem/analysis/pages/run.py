@@ -85,7 +85,7 @@ def _time(name: str, estimate: Estimate | None) -> dict[str, Any]:
 
 
 def panels(run: Run, clock: str) -> list[dict[str, Any]]:
-    """Every column of numbers as a curve, in panels of curves that belong together."""
+    """Every column of numbers as a curve, in panels of curves that belong together; settings, which stay, are none."""
     x = run.clock(clock)
     columns = [str(name) for name in run.table.select_dtypes("number").columns]
     bands = {f"{name}{end}" for name in columns for end in ("_std", "_low", "_high")} & {*columns}
@@ -97,7 +97,8 @@ def panels(run: Run, clock: str) -> list[dict[str, Any]]:
         taken.update(members)
         if members:
             found.append(_panel(title, run, x, members, log))
-    found += [_panel(name, run, x, [name], False) for name in free if name not in taken]
+    others = [name for name in free if name not in taken and run.table[name].nunique() > 1]
+    found += [_panel(name, run, x, [name], False) for name in others]
     return [panel for panel in found if panel["curves"]]
 
 

@@ -18,7 +18,8 @@ def curves(run):
 
 @pytest.fixture
 def run(tmp_path):
-    table = evaluations(64, 0).assign(new_measure=1.5, loss_test_std=0.1)
+    table = evaluations(64, 0).assign(new_measure=1.5, loss_test_std=0.1, loss_t=0.01)
+    table.loc[3, "new_measure"] = 2.5
     table.loc[2, "new_measure"] = np.nan
     folder = write_run(tmp_path, table)
     return read_runs([folder])[0]
@@ -30,7 +31,7 @@ def test_every_measurement_is_a_curve(run):
         np.testing.assert_allclose(
             [np.nan if y is None else y for y in shown[name][1]["y"]], run.column(name), rtol=1e-5
         )
-    assert not {"step", "images_seen", "f_mem_low", "loss_test_std", "n", "seed"} & {*shown}
+    assert not {"loss_t", "step", "images_seen", "f_mem_low", "loss_test_std", "n", "seed"} & {*shown}
     assert shown["new_measure"][1]["y"][2] is None
 
 
