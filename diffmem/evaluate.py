@@ -15,6 +15,7 @@ Exit codes: 0 done, 1 broken weights, 2 bad config, 3 bad data.
 """
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from diffmem.callbacks.observer import view_folder
 from diffmem.callbacks.provenance import environment
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.config.identify import measurement_id
+from diffmem.config.trust import trusting
 from diffmem.errors import EXIT_DONE, ConfigError, DataError
 from diffmem.files import locked, put_row, read_table, write_atomic
 from diffmem.revisit.refine import Levels, refine_all
@@ -47,11 +49,13 @@ def main(args: list[str] | None = None) -> int:
                     remedy="leave it out",
                 )
             levels = Levels(options.mem_level, options.quality_level)
-            print("\n".join(refine_all(options.run, options.refine.split(","), options.precision, levels)))
+            with trusting(options.trust):
+                print("\n".join(refine_all(options.run, options.refine.split(","), options.precision, levels)))
             print(f"done: {options.run / 'refined.csv'}")
             return EXIT_DONE
         at = None if options.at is None else _steps(options.at)
-        table = evaluate(options.run, options.checkpoints, overrides, options.out, at)
+        with trusting(options.trust):
+            table = evaluate(options.run, options.checkpoints, overrides, options.out, at)
         print(f"done: {table}")
         return EXIT_DONE
 
@@ -85,6 +89,8 @@ def evaluate(
         DataError: No run, no such checkpoint, other images than the run's, or a table of another measurement at
             ``out``.
     """
+    if out is not None and out.is_dir():
+        raise ConfigError("--out", got=f"{out}, a folder", expected="a file to write", remedy="set --out")
     run = ReopenedRun(folder, overrides)
     paths = [] if at is not None else named_checkpoints(folder, checkpoints.split(","))
     table = out or folder / "evaluate" / f"{measurement_id(run.cli.keys)}.csv"
@@ -143,6 +149,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--mem-level", type=float, default=0.01, metavar="C", help="f_mem at τ_mem (default: 0.01)")
     parser.add_argument("--quality-level", type=float, metavar="Q", help="quality at τ_gen, for --refine=gen")
+    parser.add_argument(
+        "--trust", action="store_true", help="take classes from outside diffmem, torch and lightning, which are code"
+    )
     parser.add_argument("--out", type=Path, help="table to write (default: RUN_DIR/evaluate/HASH.csv)")
     return parser
 
@@ -159,7 +168,9 @@ def _check_table(table: Path, measurement: str) -> None:
     record = table.with_suffix(".json")
     if not read_table(table):
         return
-    found = json.loads(record.read_text(encoding="utf-8")).get("measurement") if record.exists() else "unknown"
+    found = "unknown"
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        found = json.loads(record.read_text(encoding="utf-8")).get("measurement")
     if found != measurement:
         raise DataError(
             str(table),

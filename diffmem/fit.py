@@ -1,6 +1,7 @@
 """``python -m diffmem.fit --config A.yaml [--config B.yaml …] [--key=value …]``: train one run and measure it.
 
-Exit codes: 0 done, 1 diverged, 2 bad config, 3 bad data, 75 stopped by a signal. The same command again resumes.
+Exit codes: 0 done, 1 diverged, 2 bad config, 3 bad data, 70 unexpected, 74 the machine refused (a full disk), 75
+stopped by a signal. The same command again resumes.
 """
 
 from __future__ import annotations
@@ -31,40 +32,56 @@ def main(args: list[str] | None = None) -> int:
 def _fit(cli: CLI) -> int:
     from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-    from diffmem.callbacks.checkpoint import newest_checkpoint
-    from diffmem.callbacks.provenance import check_same_images
+    from diffmem.callbacks.checkpoint import newest_checkpoint, read_checkpoint
+    from diffmem.callbacks.evaluation import tables_of
+    from diffmem.callbacks.provenance import check_same_images, source_hashes, warn_of_changed_code
     from diffmem.files import write_atomic
     from diffmem.jobs import launch
-    from diffmem.runs.continuation import check_extension, is_finished
+    from diffmem.runs.continuation import check_extension, is_finished, warn_of_missing_rows
     from diffmem.runs.identity import check_protocol, locked
+    from diffmem.runs.saved import saved_steps
     from diffmem.runs.state import RunState, write_state
+    from diffmem.steps import scheduled_steps
 
     trainer, data, folder = cli.trainer, cli.datamodule, cli.folder
     first_rank = rank_zero_only.rank == 0
     launch.check_launch(trainer)
     data.check(trainer.num_devices * trainer.num_nodes)
-    cli.config_init["evaluation"].check(trainer, cli.model, data)
+    evaluation = cli.config_init["evaluation"]
+    evaluation.check(trainer, cli.model, data)
     if first_rank:
         _adopt(cli)
+    if cli.config["overwrite"]:
+        _check_overwrite(trainer.num_devices * trainer.num_nodes)
+        _empty(folder)
     check_same_images(folder, data)
     check_extension(folder, cli.plain_config)
     if is_finished(folder, cli.plain_config):
         if first_rank:
             _announce(folder, "finished before, nothing to do; a larger --trainer.max_steps goes on")
+            warn_of_changed_code(folder, source_hashes([cli.model, data, *trainer.callbacks]))
+            if evaluation.budget is None:
+                scheduled = scheduled_steps(evaluation.steps, trainer.max_steps)
+                warn_of_missing_rows(folder, scheduled, max(saved_steps(folder), default=0))
         return EXIT_DONE
     check_protocol(folder, cli.identity)
     if first_rank:
         _announce(folder)
     with locked(folder) if first_rank else contextlib.nullcontext():
-        checkpoint = newest_checkpoint(folder / "checkpoints")
+        checkpoint = newest_checkpoint(folder)
+        if checkpoint is not None:
+            read_checkpoint(checkpoint, cli.model, cli.identity.config_hash)
         if first_rank:
+            if checkpoint is None:
+                for table in (*tables_of(trainer), folder / "metrics.csv"):
+                    table.unlink(missing_ok=True)
             print(_beginning(folder, checkpoint), flush=True)
             (folder / "checkpoints").mkdir(exist_ok=True)
             write_atomic(folder / "config.yaml", cli.parser.dump(cli.config, skip_none=False))
             cli.identity.write(folder)
             write_state(RunState("starting", folder))
         try:
-            trainer.fit(cli.model, datamodule=data, ckpt_path=checkpoint)
+            trainer.fit(cli.model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         except signals.StopRequested as stop:
             # the code of rank 0 is the run's
             return _stopped(folder, stop) if first_rank else EXIT_DONE
@@ -98,6 +115,33 @@ def _adopt(cli: CLI) -> None:
             expected="one run of each training",
             remedy=f"add --adopt={earlier} to go on with it, or --study=NAME to train it again",
         )
+
+
+def _check_overwrite(num_ranks: int) -> None:
+    if num_ranks > 1:
+        raise ConfigError(
+            "overwrite",
+            got=f"true, on {num_ranks} ranks",
+            expected="one process, before which nothing has looked into the folder",
+            remedy="delete the run's folder by hand",
+        )
+
+
+def _empty(folder: Path) -> None:
+    """Delete all of the run, its checkpoints first: what is left if this is cut short starts anew."""
+    import os
+    import shutil
+
+    from diffmem.runs.identity import locked
+
+    if not folder.exists() or int(os.environ.get("SLURM_RESTART_COUNT", "0")):  # requeued: it has been done
+        return
+    with locked(folder):
+        for each in sorted(folder.iterdir(), key=lambda path: path.name != "checkpoints"):
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            elif each.name != ".lock":
+                each.unlink()
 
 
 def _announce(folder: Path, *remarks: str) -> None:

@@ -38,7 +38,7 @@ def _sample(options: argparse.Namespace) -> int:
         )
     from diffmem.revisit.reopen import load_run
 
-    run = load_run(options.run, options.checkpoint)
+    run = load_run(options.run, options.checkpoint, options.trust)
     try:
         _write(run, options)
     except OSError as error:
@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m diffmem.sample", description="Draw samples of a trained run.", allow_abbrev=False)
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder of the run")
     parser.add_argument("--checkpoint", default="last", help="last, generalization or a saved step (default: last)")
+    parser.add_argument(
+        "--trust", action="store_true", help="take classes from outside diffmem, torch and lightning, which are code"
+    )
     parser.add_argument("--num", type=int, default=64, metavar="N", help="number of samples (default: 64)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the starting noise (default: 0)")
     parser.add_argument("--view", default="", metavar="NAME", help="a view of the run (default: raw and unguided)")

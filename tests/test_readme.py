@@ -44,11 +44,13 @@ def test_the_first_page_is_read_in_ten_minutes():
 def test_the_callbacks_work_in_a_lightning_project_of_ones_own(tmp_path, monkeypatch):
     (program,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    for max_steps in (3, 2):  # again in the same folder: another run, of which nothing is mixed with the first
-        exec(program.replace("max_steps=1000", f"max_steps={max_steps}"), {})
-        rows = read_table(tmp_path / "mine/evaluations.csv")
-        assert [row["step"] for row in rows] == ["0", str(max_steps)]
-        assert {"f_mem", "frechet_pixels", "loss_test"} <= rows[0].keys()
+    exec(program.replace("max_steps=1000", "max_steps=3"), {})
+    rows = read_table(tmp_path / "mine/evaluations.csv")
+    assert [row["step"] for row in rows] == ["0", "3"]
+    assert {"f_mem", "frechet_pixels", "loss_test"} <= rows[0].keys()
+    with pytest.raises(DataError, match="the table of an earlier training"):
+        exec(program.replace("max_steps=1000", "max_steps=2"), {})
+    assert read_table(tmp_path / "mine/evaluations.csv") == rows
     assert compare.main(["mine", "--out", "comparison"]) == 0
 
 

@@ -10,6 +10,7 @@ may name other options by the last part of their key (n is data.n): + - * / // *
 import ast
 import contextlib
 import itertools
+import math
 import operator
 import re
 import shlex
@@ -30,6 +31,8 @@ _OPERATORS = {
     ast.Pow: operator.pow,
     ast.USub: operator.neg,
 }
+#: No grid is longer, and no number larger.
+_MOST_RUNS, _LARGEST = 100_000, 2**63
 _TEXTS = ("study", "run_root")  # never arithmetic: lr-n is a name
 _FUNCTIONS = {"min": min, "max": max, "round": round}
 
@@ -52,6 +55,8 @@ def grid_lines(arguments: Sequence[str]) -> list[str]:
     axes.sort(key=lambda axis: axis[0][0] != "config")
     if not axes:
         raise ConfigError("make_grid", got="no options", expected="--key=VALUE,…", remedy="see --help")
+    if (count := math.prod(map(len, axes))) > _MOST_RUNS:
+        raise _too_many(f"{count:,} runs")
     lines = [_line(run) for run in itertools.product(*axes)]
     for line, count in Counter(lines).items():
         check_line(line, line)
@@ -82,7 +87,13 @@ def _range(part: str) -> list[str]:
     first, last = int(ends[1]), int(ends[2])
     if first > last:
         raise ConfigError("make_grid", got=part, expected="FIRST..LAST, ascending", remedy=f"write {last}..{first}")
+    if last - first >= _MOST_RUNS:
+        raise _too_many(part)
     return [str(each) for each in range(first, last + 1)]
+
+
+def _too_many(got: str) -> ConfigError:
+    return ConfigError("make_grid", got=got, expected=f"at most {_MOST_RUNS:,} runs", remedy="make several grids")
 
 
 def _line(run: Sequence[tuple[str, str]]) -> str:
@@ -112,7 +123,9 @@ def evaluate(value: str, names: Mapping[str, Number]) -> str:
         if not used or not used <= {*names} or isinstance(tree, ast.Name):
             raise SyntaxError
         result = _compute(tree, names)
-    except (SyntaxError, ArithmeticError, TypeError) as error:
+        if isinstance(result, complex) or abs(result) > _LARGEST:
+            raise OverflowError
+    except (SyntaxError, ArithmeticError, TypeError, ValueError) as error:
         if isinstance(error, SyntaxError) and "*" not in value:
             return value
         raise ConfigError(
@@ -131,7 +144,10 @@ def _compute(tree: ast.AST, names: Mapping[str, Number]) -> Number:
         case ast.Name(id=name) if name in names:
             return names[name]
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            return _OPERATORS[type(op)](_compute(left, names), _compute(right, names))
+            first, second = _compute(left, names), _compute(right, names)
+            if isinstance(op, ast.Pow) and abs(second) * math.log2(max(2, abs(first))) > math.log2(_LARGEST):
+                raise OverflowError  # worked out, it could fill the memory
+            return _OPERATORS[type(op)](first, second)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_compute(operand, names)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:

@@ -58,7 +58,9 @@ def main(args: list[str] | None = None) -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("grid", type=Path, help="grid file; see tools/make_grid.py")
     parser.add_argument("--dry-run", action="store_true", help="print the command and the runs, submit nothing")
-    parser.add_argument("--tasks", metavar="LIST", help="only these, e.g. 1-4,7; see diffmem.status --failed")
+    parser.add_argument(
+        "--tasks", metavar="LIST", nargs="?", const="", help="only these, e.g. 1-4,7; see diffmem.status --failed"
+    )
     parser.add_argument("--at-once", type=int, metavar="N", help="maximum number of tasks running at once")
     options, sbatch_options = parser.parse_known_args(args)
     return exit_code_of(lambda: _submit(options, sbatch_options))
@@ -66,6 +68,9 @@ def main(args: list[str] | None = None) -> int:
 
 def _submit(options: argparse.Namespace, sbatch_options: list[str]) -> int:
     tasks = read_grid(options.grid)
+    if options.tasks == "":
+        print("no task to submit: none has failed, died or stopped")
+        return EXIT_DONE
     wanted = command(tasks, options.tasks, options.at_once, sbatch_options)
     if options.dry_run:
         print(shlex.join(wanted))

@@ -12,14 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from diffmem import ranks, rng
+from diffmem.callbacks.calls import before_each_call
 from diffmem.callbacks.observer import EvaluationObserver, Images, Row, Snapshot, view_folder
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.callbacks.views import View, Weights, check_labels, check_view, labels_of_samples, weights_in_place
 from diffmem.data.subset import SubsetData
 from diffmem.diffusion.sampling import check_sampling_steps, make_sampler
-from diffmem.errors import ConfigError, DivergenceError, parameters_of, require_at_least
-from diffmem.files import put_row, read_table
+from diffmem.errors import ConfigError, DataError, DivergenceError, parameters_of, require_at_least
+from diffmem.files import put_row, read_steps
 from diffmem.roles import Role
+from diffmem.runs.continuation import warn_of_missing_rows
 from diffmem.steps import scheduled_steps
 
 
@@ -48,6 +50,7 @@ class Evaluation(UpdateCallback):
         first_sample: Number of the noise that the first sample starts from; later sets of samples have others.
         identity: Columns of every row that identify the run, such as n, optimizer and seed.
         seconds: Wall time of the evaluations since training (re)started.
+        share_sampled: Part of the samples of the evaluation in progress that is drawn, in [0, 1].
 
     Raises:
         ConfigError: A count below 1, steps of an unknown form, a budget that is no share, or a trainer without
@@ -91,7 +94,7 @@ class Evaluation(UpdateCallback):
         self.seed, self.budget = seed, budget
         self.first_sample = 0
         self.identity: Row = {}
-        self.seconds = 0.0
+        self.seconds = self.share_sampled = 0.0
         self._start = self._latest = 0.0
         self._schedule: Sequence[int] = ()
 
@@ -104,17 +107,20 @@ class Evaluation(UpdateCallback):
         super().on_train_start(trainer, pl_module)
         self.seconds, self._start, self._latest = 0.0, time.perf_counter(), 0.0
         step = trainer.global_step
-        if step == 0 and trainer.is_global_zero:
-            folder = Path(trainer.default_root_dir)
-            further = (folder / name for observer in _observers(trainer) for name in observer.tables)
-            for path in (table_path(trainer), *further, *folder.glob("views/*/*.csv")):
-                path.unlink(missing_ok=True)
+        if step == 0 and table_path(trainer).exists():
+            raise DataError(
+                str(table_path(trainer)),
+                got="the table of an earlier training",
+                expected="a folder of its own for each training",
+                remedy="give the Trainer another default_root_dir, or move that table and samples/ away",
+            )
+        if step > 0 and trainer.is_global_zero and self.budget is None:
+            warn_of_missing_rows(Path(trainer.default_root_dir), self._schedule, step)
         if step == 0 or (step in self._schedule and not self._is_written(trainer)):
             self.evaluate(trainer, pl_module)
 
     def _is_written(self, trainer: pl.Trainer) -> bool:
-        tables = (read_table(table_path(trainer, name)) for name in self.views)
-        return all(any(int(row["step"]) == trainer.global_step for row in table) for table in tables)
+        return all(trainer.global_step in read_steps(table_path(trainer, name)) for name in self.views)
 
     def on_update(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         step = trainer.global_step
@@ -226,14 +232,16 @@ class Evaluation(UpdateCallback):
             view=view.name,
             labels=labels_of_samples(pl_module, rows),
         )
-        for observer in observers:
-            if not observer.needs_samples:
-                key = (view.weights, observer)
-                if key not in of_weights:
-                    of_weights[key] = observer.measure(snapshot)
-                row.update(of_weights[key])
-            elif num_samples:
-                row.update(observer.measure(snapshot))
+        # one process can stop at any call of the network; several only where all of them call it
+        with before_each_call(pl_module, announce if ranks.rank_and_world()[1] == 1 else None):
+            for observer in observers:
+                if not observer.needs_samples:
+                    key = (view.weights, observer)
+                    if key not in of_weights:
+                        of_weights[key] = observer.measure(snapshot)
+                    row.update(of_weights[key])
+                elif num_samples:
+                    row.update(observer.measure(snapshot))
         return {**row, **self.identity, **self._columns(view)}
 
     def _columns(self, view: View) -> dict[str, float | int | str]:
@@ -251,16 +259,23 @@ class Evaluation(UpdateCallback):
         announce: Callable[[], None] = lambda: None,
         view: str = "",
     ) -> Tensor:
-        """Samples number ``rows``, (len(rows), \\*shape); ``announce`` is called equally often on every rank."""
+        """Samples number ``rows``, (len(rows), \\*shape); ``announce`` is called equally often on every rank.
+
+        It is called before each batch, and before each call of the network for a batch that every rank has.
+        """
         found = [torch.empty(0, *shape, device=pl_module.device)]
-        largest_share = -(-self._num_samples_of(pl_module) // ranks.rank_and_world()[1])
-        for start in range(0, max(largest_share, len(rows)), self.batch_size):
+        world_size = ranks.rank_and_world()[1]
+        smallest_share, rest = divmod(self._num_samples_of(pl_module), world_size)
+        of_all = range(0, max(smallest_share + min(rest, 1), len(rows)), self.batch_size)
+        for start in of_all:
+            self.share_sampled = start / of_all.stop
             announce()
             if batch := rows[start : start + self.batch_size]:
                 noise = partial(self._noise, batch, tuple(shape), pl_module.device)
                 labels = labels_of_samples(pl_module, batch)
                 told = {} if labels is None else {"labels": labels, "guidance": self._guidance[view]}
-                found.append(pl_module.sample(noise(), self._samplers[view], noise, **told).float())
+                with before_each_call(pl_module, announce if world_size == 1 or start < smallest_share else None):
+                    found.append(pl_module.sample(noise(), self._samplers[view], noise, **told).float())
         return torch.cat(found)
 
     def _noise(self, rows: range, shape: tuple[int, ...], device: torch.device, index: int | None = None) -> Tensor:
@@ -289,6 +304,18 @@ class Evaluation(UpdateCallback):
 def seconds_evaluating(trainer: pl.Trainer) -> float:
     """Wall time that evaluations have taken since training (re)started."""
     return sum(each.seconds for each in trainer.callbacks if isinstance(each, Evaluation))
+
+
+def share_sampled(trainer: pl.Trainer) -> float:
+    """Part of the samples of the evaluation in progress that is drawn, in [0, 1]."""
+    return max((each.share_sampled for each in trainer.callbacks if isinstance(each, Evaluation)), default=0.0)
+
+
+def tables_of(trainer: pl.Trainer) -> list[Path]:
+    """Where the rows of a run are: its own table, those of its observers, those of its views."""
+    folder = Path(trainer.default_root_dir)
+    further = (folder / name for observer in _observers(trainer) for name in observer.tables)
+    return [table_path(trainer), *further, *folder.glob("views/*/*.csv")]
 
 
 def _observers(trainer: pl.Trainer) -> list[EvaluationObserver]:

@@ -161,7 +161,7 @@ class EvaluationObserver(pl.Callback):
         """Refuse, before anything is written, what could not be measured: a ConfigError says how to change it."""
 
     def on_sampling(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The next batch of samples is about to be drawn."""
+        """The next batch of samples is about to be drawn, or the network to be called for it."""
 
     def measure(self, snapshot: Snapshot) -> Row:
         """Columns to add to the row of this step; the same on every rank."""

@@ -1,5 +1,6 @@
 """status.json: what a run is doing, for those who look at many runs."""
 
+import contextlib
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -8,10 +9,11 @@ import lightning.pytorch as pl
 
 from diffmem.callbacks.observer import EvaluationObserver, Row
 from diffmem.callbacks.updates import UpdateCallback
-from diffmem.errors import require_at_least
+from diffmem.errors import UserError, require_at_least
 from diffmem.jobs.signals import StopRequested
 from diffmem.roles import Role
 from diffmem.runs.state import RunState, State, write_state
+from diffmem.text import one_line
 
 
 class Status(UpdateCallback, EvaluationObserver):
@@ -57,10 +59,12 @@ class Status(UpdateCallback, EvaluationObserver):
         self._write(trainer, "done")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        if isinstance(exception, StopRequested):
-            self._write(trainer, "requeued")
-        else:
-            self._write(trainer, "failed", f"{type(exception).__name__}: {exception}".splitlines()[0])
+        with contextlib.suppress(OSError):  # a full disk, of which the exception will speak
+            if isinstance(exception, StopRequested):
+                self._write(trainer, "requeued")
+            else:
+                name = "" if isinstance(exception, UserError) else f"{type(exception).__name__}: "
+                self._write(trainer, "failed", one_line(f"{name}{exception}"))
 
     def _write(self, trainer: pl.Trainer, state: State, reason: str | None = None) -> None:
         if not trainer.is_global_zero:

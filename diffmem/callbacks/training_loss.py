@@ -13,7 +13,7 @@ from diffmem import ranks
 from diffmem.callbacks.evaluation import seconds_evaluating
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.errors import DivergenceError, require_at_least
-from diffmem.files import read_table, write_table
+from diffmem.files import read_steps, write_table
 from diffmem.roles import Role
 
 
@@ -46,7 +46,7 @@ class TrainingLoss(UpdateCallback):
         self._losses = [loss.to(pl_module.device) for loss in self._losses]  # a checkpoint's are on the CPU
         if trainer.is_global_zero:
             path = metrics_path(trainer)
-            kept = [row for row in read_table(path) if int(row["step"]) <= trainer.global_step]
+            kept = [row for step, row in read_steps(path).items() if step <= trainer.global_step]
             if kept:
                 write_table(path, kept)
             else:

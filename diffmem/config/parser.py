@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.accelerators import MPSAccelerator
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -19,7 +20,7 @@ from diffmem.callbacks import GROUPS
 from diffmem.config.explain import explain, user_error_behind
 from diffmem.config.identify import identify
 from diffmem.config.keys import Key, keys_of
-from diffmem.config.refusals import check_config
+from diffmem.config.refusals import check_config, warn_of_slow_precision
 from diffmem.config.rehearsal import rehearse
 from diffmem.errors import ConfigError, ParameterError
 from diffmem.jobs import launch
@@ -99,6 +100,15 @@ class CLI(LightningCLI):
             "--adopt", type=str, help="Folder of a run of an earlier version with the same training, to go on with."
         )
         parser.add_argument("--study", type=str, default="study", help="Name of the study, a folder in run_root.")
+        parser.add_argument(
+            "--overwrite",
+            type=bool,
+            default=False,
+            help="Whether to empty the run's folder and train anew.",
+        )
+        parser.add_argument(
+            "--threads", type=int, help="CPU threads of each process, which change numbers by rounding; null: all."
+        )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         for group, callback in GROUPS.items():
@@ -149,6 +159,8 @@ class CLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         check_config(self.config)
+        if self.config["threads"] is not None:
+            torch.set_num_threads(self.config["threads"])
         plain = self.parser.dump(self.config, format="json", skip_none=False)
         self.plain_config = json.loads(plain)
         self.keys = list(keys_of(self.plain_config, GROUPS))
@@ -164,6 +176,8 @@ class CLI(LightningCLI):
         except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
             got, expected = str(error).splitlines()[0].rstrip("."), "options that Lightning takes"
             raise ConfigError("trainer", got=got, expected=expected, remedy="change --trainer.…") from error
+        warn_of_slow_precision(trainer)
+        self.config_init["checkpoint"].run = self.identity.config_hash
         evaluation, wandb = self.config_init["evaluation"], self.config_init["wandb"]
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
         row = {**self.identity.row, **_labels(self.datamodule)}

@@ -1,9 +1,13 @@
 """Values that Lightning, torch or the file system would take, and a run cannot have."""
 
+import contextlib
 import re
+import warnings
 from collections.abc import Callable, Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
+
+import lightning.pytorch as pl
 
 from diffmem.errors import ConfigError
 
@@ -55,6 +59,8 @@ def check_config(config: Mapping[str, Any]) -> None:
         value = config["trainer"][option]
         if not allowed(value):
             raise ConfigError(f"trainer.{option}", got=value, expected=expected, remedy=remedy)
+    if config["threads"] is not None and config["threads"] < 1:
+        raise ConfigError("threads", got=config["threads"], expected="at least 1, or null", remedy="set --threads")
     _check_names(config)
     optimizer = config.get("optimizer")
     if optimizer is None or "lr" not in optimizer.get("init_args", {}):
@@ -88,3 +94,17 @@ def _check_names(config: Mapping[str, Any]) -> None:
         raise ConfigError(
             "study", got=config["study"], expected="a name below run_root", remedy="set --study, or --run_root"
         )
+
+
+def warn_of_slow_precision(trainer: pl.Trainer) -> None:
+    """Say that bfloat16 on a CPU without instructions for it is several times slower than float32."""
+    flags = {"avx512_bf16", "amx_bf16", "bf16"}
+    if "bf16" not in str(trainer.precision) or trainer.strategy.root_device.type != "cpu":
+        return
+    with contextlib.suppress(OSError):  # only Linux says
+        if flags.isdisjoint(Path("/proc/cpuinfo").read_text().split()):
+            warnings.warn(
+                "this CPU has no instructions for bfloat16: with --trainer.precision=bf16-mixed a network of W = 32 "
+                "trains ten times slower than with 32-true",
+                stacklevel=1,
+            )

@@ -10,6 +10,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -26,13 +27,25 @@ _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".jsonnet", ".toml")
 
 
+_trust = ContextVar("trust", default=False)
+
+
 @contextmanager
-def reading_config_of(run: Path, trust: bool) -> Iterator[Path]:
+def trusting(trust: bool) -> Iterator[None]:
+    """Within, whether the configs of run folders may name classes from elsewhere; without this they may not."""
+    token = _trust.set(trust)
+    try:
+        yield
+    finally:
+        _trust.reset(token)
+
+
+@contextmanager
+def reading_config_of(run: Path) -> Iterator[Path]:
     """The path of the run's ``config.yaml``, and while it is read no other code than trusted code is imported.
 
     Args:
-        run: Folder of the run.
-        trust: Whether classes from elsewhere are wanted, as long as they do not lie in ``run``.
+        run: Folder of the run. A class that lies in it is refused also within :func:`trusting`.
 
     Raises:
         ConfigError: The config names a class from elsewhere, a module in ``run``, a file or an environment variable.
@@ -50,7 +63,7 @@ def reading_config_of(run: Path, trust: bool) -> Iterator[Path]:
         raise DataError(str(path), got=got, expected="YAML", remedy="restore the file") from error
     if not isinstance(config, dict):
         raise DataError(str(path), got="no keys", expected="the config of a run", remedy="restore the file")
-    guard = _Guard(run, trust)
+    guard = _Guard(run, _trust.get())
     for key, text in _texts(config):
         guard.check_text(key, text)
     sys.meta_path.insert(0, guard)
@@ -65,8 +78,6 @@ class _Guard:
 
     def __init__(self, run: Path, trust: bool) -> None:
         self.run, self.trust = run.resolve(), trust
-        paths = sysconfig.get_paths()
-        self._installed = [Path(paths[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")]
 
     def check_text(self, key: str, text: str) -> None:
         """Refuse a value of the config that would bring other code, another file or the environment in."""
@@ -99,7 +110,8 @@ class _Guard:
         return None
 
     def _is_installed(self, place: Path) -> bool:
-        return any(folder in place.parents for folder in self._installed) and self.run not in place.parents
+        installed = {"site-packages", "dist-packages"} & set(place.parts)
+        return bool(installed) or Path(sysconfig.get_paths()["stdlib"]).resolve() in place.parents
 
     def _refuse_inside(self, name: str, spec: ModuleSpec | None) -> None:
         for place in _places(spec):

@@ -16,8 +16,9 @@ from diffmem.analysis.refinement import bracket, candidates, is_precise, next_me
 from diffmem.analysis.runs import REFINED, Run, quality_column, read_run, run_of_table
 from diffmem.errors import DataError, require_at_least, require_one_of
 from diffmem.files import locked, put_row, read_table
-from diffmem.revisit.reopen import ReopenedRun, saved_steps, state_of
+from diffmem.revisit.reopen import ReopenedRun, state_of
 from diffmem.revisit.replay import replay
+from diffmem.runs.saved import saved_steps
 
 Time = Literal["gen", "mem", "overfit"]
 _MOST_SETS = 64

@@ -11,18 +11,20 @@ import torch
 import yaml
 from torch import Tensor
 
-from diffmem.callbacks.checkpoint import newest_checkpoint
+from diffmem.callbacks.checkpoint import newest_checkpoint, read_checkpoint
 from diffmem.callbacks.early_stopping import CHECKPOINT as GENERALIZATION
 from diffmem.callbacks.evaluation import Evaluation
 from diffmem.callbacks.observer import Row
-from diffmem.callbacks.provenance import check_same_images
+from diffmem.callbacks.provenance import check_same_images, environment, read_record, warn_of_rounding
 from diffmem.callbacks.views import weights_in_place
 from diffmem.config.earlier import in_present_words
 from diffmem.config.keys import Key
 from diffmem.config.parser import CLI
-from diffmem.errors import CheckpointError, ConfigError, DataError, require_one_of
+from diffmem.config.trust import reading_config_of, trusting
+from diffmem.errors import CheckpointError, ConfigError, require_one_of
 from diffmem.files import is_whole
 from diffmem.roles import role_of
+from diffmem.runs.saved import saved_steps
 
 _ON_ONE_DEVICE = ("--trainer.devices=1", "--trainer.num_nodes=1", "--trainer.strategy=auto")
 
@@ -52,17 +54,9 @@ class ReopenedRun:
     def __init__(self, folder: Path, overrides: Sequence[str] = (), max_steps: int | None = None) -> None:
         for override in overrides:
             _check_form(override)
-        config = folder / "config.yaml"
-        if not config.is_file():
-            raise DataError(
-                str(folder),
-                got="no config.yaml",
-                expected="the folder of a run",
-                remedy="give RUN_ROOT/STUDY/NAME of a run",
-            )
         length = () if max_steps is None else (f"--trainer.max_steps={max_steps}",)
         self.folder = folder
-        with _in_present_words(config) as path:
+        with reading_config_of(folder) as config, _in_present_words(config) as path:
             self.cli = CLI(["--config", str(path), *overrides, *length, *_ON_ONE_DEVICE])
         for override in overrides:
             _check_role(override, self.cli.keys)
@@ -72,6 +66,9 @@ class ReopenedRun:
         self.step: int | None = None
         fid = self.cli.config_init["fid"]
         fid.cache = fid.cache or str(folder.parent.parent / ".cache" / "fid")
+        starts = read_record(folder).get("starts", [])
+        if starts:
+            warn_of_rounding("measured again,", starts[-1], environment(self.trainer))
         self.data.check()
         check_same_images(folder, self.data)
         self.evaluation.check(self.trainer, self.model, self.data)
@@ -80,10 +77,10 @@ class ReopenedRun:
 
     def load(self, checkpoint: Path) -> int:
         """Take the weights of ``checkpoint``, and the state of what measures; returns its step."""
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        state = read_checkpoint(checkpoint, self.model, self.cli.identity.config_hash)
         self.model.load_state_dict(state["state_dict"])
         for callback in self.trainer.callbacks:
-            if callback.state_key in state["callbacks"]:
+            if callback.state_key in state.get("callbacks", {}):
                 callback.load_state_dict(state["callbacks"][callback.state_key])
         self.step = int(state["global_step"])
         return self.step
@@ -115,7 +112,7 @@ class ReopenedRun:
         return self.data.to_unit(samples)
 
 
-def load_run(folder: str | Path, step: int | str = "last") -> ReopenedRun:
+def load_run(folder: str | Path, step: int | str = "last", trust: bool = False) -> ReopenedRun:
     """A trained run, ready to sample: ``load_run(folder).sample(64)``.
 
     Weights are read without unpickling anything else. The model is ``.model`` (in eval mode), the data ``.data``, with
@@ -124,21 +121,18 @@ def load_run(folder: str | Path, step: int | str = "last") -> ReopenedRun:
     Args:
         folder: The run's folder.
         step: ``"last"``, ``"generalization"`` (what early stopping kept), or a saved step.
+        trust: Whether its config may name classes from outside diffmem, torch and lightning.
 
     Raises:
+        ConfigError: It names such a class, and is not trusted.
         DataError: No run, no such checkpoint, or other images than the run's.
     """
-    run = ReopenedRun(Path(folder))
+    with trusting(trust):
+        run = ReopenedRun(Path(folder))
     (path,) = named_checkpoints(Path(folder), [str(step)])
     run.load(path)
     run.model.eval()
     return run
-
-
-def saved_steps(folder: Path) -> dict[int, Path]:
-    """The checkpoints in the run ``folder`` by their steps, ascending."""
-    found = {path.stem.removeprefix("step-"): path for path in folder.glob("checkpoints/step-*.ckpt")}
-    return {int(step): found[step] for step in sorted(found) if step.isdecimal()}
 
 
 def named_checkpoints(folder: Path, names: Sequence[str]) -> list[Path]:
@@ -149,7 +143,7 @@ def named_checkpoints(folder: Path, names: Sequence[str]) -> list[Path]:
     """
     known: dict[str, Path] = {str(step): path for step, path in saved_steps(folder).items()}
     names = list(known) if list(names) == ["all"] else names
-    newest = newest_checkpoint(folder / "checkpoints")
+    newest = newest_checkpoint(folder)
     if newest is None:
         raise CheckpointError(
             str(folder / "checkpoints"),

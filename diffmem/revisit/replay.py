@@ -9,10 +9,12 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 
+from diffmem.callbacks.checkpoint import read_checkpoint
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.errors import ConfigError
 from diffmem.files import is_whole
-from diffmem.revisit.reopen import ReopenedRun, saved_steps
+from diffmem.revisit.reopen import ReopenedRun
+from diffmem.runs.saved import saved_steps
 
 Visit = Callable[[ReopenedRun, int], None]
 
@@ -53,6 +55,8 @@ def replay(folder: Path, steps: Sequence[int], visit: Visit, overrides: Sequence
         if group == [start] and start in saved:
             visit(run, run.load(saved[start]))
             continue
+        if start in saved:
+            read_checkpoint(saved[start], run.model, run.cli.identity.config_hash)
         run.trainer.callbacks.append(_Visits(run, group, visit))
         run.trainer.fit(run.model, datamodule=run.data, ckpt_path=saved.get(start), weights_only=True)
         repeated += group[-1] - start

@@ -1,13 +1,15 @@
 """What the same training finds in its folder: nothing yet, a run to go on with, or a finished one."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from diffmem.errors import ConfigError, DataError
-from diffmem.files import read_table
+from diffmem.files import read_steps, read_table
+from diffmem.runs.saved import saved_steps
 from diffmem.runs.state import state_of_run
 
 #: Schedules of the learning rate that depend on the length of the run, and the parameter that says on which.
@@ -35,8 +37,7 @@ def is_finished(folder: Path, config: Mapping[str, Any]) -> bool:
         return False
     run = state_of_run(folder)
     rows = read_table(folder / "evaluations.csv")
-    steps = [int(path.stem.removeprefix("step-")) for path in (folder / "checkpoints").glob("step-*.ckpt")]
-    reached = max(steps, default=0)
+    reached = max(saved_steps(folder), default=0)
     if run.state == "done":
         reached = max(reached, run.step or 0)
         if not rows and reached >= max_steps:
@@ -52,6 +53,18 @@ def is_finished(folder: Path, config: Mapping[str, Any]) -> bool:
         return True
     ended_early = run.state == "done" and reached < (run.max_steps or 0)
     return ended_early and _recorded(folder).get("early_stopping") == config["early_stopping"]
+
+
+def warn_of_missing_rows(folder: Path, scheduled: Iterable[int], reached: int) -> None:
+    """Name the ``scheduled`` steps before ``reached`` that have no row in the table of the run in ``folder``."""
+    written = read_steps(folder / "evaluations.csv")
+    missing = ",".join(str(step) for step in scheduled if step < reached and step not in written)
+    if missing:
+        warnings.warn(
+            f"{folder / 'evaluations.csv'} has no row of the scheduled steps {missing}; "
+            f"python -m diffmem.evaluate {folder} --at={missing} measures them",
+            stacklevel=1,
+        )
 
 
 def check_extension(folder: Path, config: Mapping[str, Any]) -> None:

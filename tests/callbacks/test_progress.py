@@ -20,7 +20,7 @@ def lines(capsys):
     return [line for line in capsys.readouterr().out.splitlines() if line]
 
 
-def test_a_line_says_step_loss_rate_time_left_and_the_last_row(clock, capsys):
+def test_a_line_says_step_loss_rate_and_time_left_and_a_row_its_measurements(clock, capsys):
     """From step 4 on, two updates a second; two batches an update."""
     report = ProgressReport(every_n_steps=3)
     run = trainer(step=4, max_steps=250, accumulate_grad_batches=2)
@@ -29,10 +29,20 @@ def test_a_line_says_step_loss_rate_time_left_and_the_last_row(clock, capsys):
     for run.global_step in (5, 6, 7):
         clock[0] += 0.5
         report.on_train_batch_end(run, None, {"loss": torch.tensor(0.1 * run.global_step)}, None, 0)
-    (line,) = lines(capsys)
-    assert line == (
-        "step 6/250 · loss 1.2000 · 2.0 it/s · 2:02 left · f_mem 25.6% at step 4 · frechet_pixels 12.3 at step 4"
-    )
+    assert lines(capsys) == [
+        "step 4: f_mem 25.6% · frechet_pixels 12.3",
+        "step 6/250 · loss 1.2000 · 2.0 it/s · 2:02 left",
+    ]
+
+
+def test_a_long_evaluation_says_how_far_it_is(clock, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "share_sampled", lambda _: (clock[0] - 100) / 100)
+    report, run = ProgressReport(), trainer(step=7, max_steps=10)
+    report.on_train_start(run, None)
+    for _ in range(8):
+        clock[0] += 10
+        report.on_sampling(run, None)
+    assert lines(capsys) == [f"step 7: evaluation, {share}% of the samples drawn" for share in (30, 60)]
 
 
 def test_the_last_update_has_a_line_and_the_end_the_share_of_the_evaluations(clock, capsys, monkeypatch):

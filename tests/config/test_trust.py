@@ -8,7 +8,7 @@ import yaml
 from small_run import ROOT
 
 from diffmem.config.parser import CLI
-from diffmem.config.trust import reading_config_of
+from diffmem.config.trust import reading_config_of, trusting
 from diffmem.errors import ConfigError, DataError
 
 EVIL = "import pathlib\npathlib.Path(__file__).with_suffix('.ran').touch()\n"
@@ -42,7 +42,7 @@ def of_network(path):
 
 
 def read(run, trust=False):
-    with reading_config_of(run, trust) as path:
+    with trusting(trust), reading_config_of(run) as path:
         return CLI(["--config", str(path)])
 
 
@@ -82,10 +82,10 @@ def test_with_trust_it_is_taken(received, tmp_path):
 def test_code_that_no_text_of_the_config_names_is_not_imported_either(received):
     with (
         pytest.raises(ConfigError, match=r"module on_the_path .* installed packages alone"),
-        reading_config_of(received(), trust=False),
+        reading_config_of(received()),
     ):
         import on_the_path  # noqa: F401
-    with reading_config_of(received(), trust=False):
+    with reading_config_of(received()):
         import wave  # noqa: F401
 
 
@@ -104,9 +104,9 @@ def test_nothing_but_the_values_in_the_config_is_read(received, changes, what):
 
 
 def test_what_is_no_config_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"no config\.yaml"), reading_config_of(tmp_path, False):
+    with pytest.raises(DataError, match=r"no config\.yaml"), reading_config_of(tmp_path):
         pass
     for text in ("[1, ", "- 1", "!!python/object/apply:os.system [id]"):
         (tmp_path / "config.yaml").write_text(text)
-        with pytest.raises(DataError, match=r"config\.yaml"), reading_config_of(tmp_path, False):
+        with pytest.raises(DataError, match=r"config\.yaml"), reading_config_of(tmp_path):
             pass

@@ -226,8 +226,9 @@ def test_unreadable_files_are_skipped_and_listed(tmp_path, damaged, jpegs):
 def test_only_unreadable_files_are_refused_either_way(tmp_path):
     (tmp_path / "faces").mkdir()
     (tmp_path / "faces" / "1.jpg").write_bytes(b"no")
-    with pytest.raises(DataError, match=r"1\.jpg"):
+    with pytest.raises(DataError, match=r"1 files, none a readable picture \(1\.jpg: .*") as refusal:
         prepare(tmp_path / "faces", 32, tmp_path / "out.npy", on_error="skip", num_workers=1)
+    assert "--on-error" not in str(refusal.value), "it was passed"
     assert not (tmp_path / "out.npy").exists()
 
 

@@ -101,6 +101,18 @@ def test_products_that_cannot_be_worked_out_are_refused(text):
         make_grid.evaluate(text, {"n": 32})
 
 
+@pytest.mark.parametrize("text", ["n**n**2", "9**n**9*n", "n**0.5**-99*n", "(-n)**0.5", "n*10**30", "2.0**n**3"])
+def test_numbers_beyond_all_use_are_refused_at_once(text):
+    with pytest.raises(ConfigError, match="arithmetic"):
+        make_grid.evaluate(text, {"n": 999_999})
+
+
+@pytest.mark.parametrize("options", [["--seed=0..3000000"], ["--seed=0..999", "--data.n=1..999"]])
+def test_a_grid_beyond_all_use_is_refused_at_once(options):
+    with pytest.raises(ConfigError, match="expected at most 100,000 runs"):
+        make_grid.grid_lines(options)
+
+
 def test_names_of_studies_are_no_arithmetic_and_names_of_two_options_are_nobodys():
     assert make_grid.grid_lines(["--data.n=32", "--optimizer.lr=0.1", "--study=lr-n"])[0].endswith("--study=lr-n")
     with pytest.raises(ConfigError, match="arithmetic"):
@@ -130,6 +142,14 @@ def test_the_array_follows_from_the_grid(tmp_path):
     for chosen, options in (("8", []), ("a", []), ("", []), (None, ["--array=1-3"]), (None, ["-o", "x"])):
         with pytest.raises(ConfigError):
             submit.command(tasks, chosen, None, options)
+
+
+def test_where_no_task_has_failed_none_is_submitted(tmp_path, capsys):
+    path = tmp_path / "g.txt"
+    path.write_text("--seed=0\n")
+    for none in (["--tasks"], ["--tasks", ""]):  # what $(python -m diffmem.status grid.txt --failed) leaves
+        assert submit.main([str(path), *none]) == 0
+        assert "no task to submit" in capsys.readouterr().out
 
 
 def test_nothing_is_submitted_from_a_malformed_grid(tmp_path):

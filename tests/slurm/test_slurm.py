@@ -43,7 +43,7 @@ class Slurm:
 
     def run(self, *command: str, code: int = 0) -> str:
         """Output of a command; where it is to fail, its errors."""
-        done = subprocess.run(command, cwd=self.work, env=self.environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, cwd=self.work, env=self.environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stderr if code else done.stdout
 
@@ -60,7 +60,8 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
         (work / name).symlink_to(ROOT / name)
     (work / "logs").mkdir()
     with single_node.single_node(tmp_path_factory.mktemp("slurm") / "node") as environment:
-        yield Slurm(work, {**environment, "PYTHONPATH": str(ROOT)})
+        path = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])  # the scripts call python
+        yield Slurm(work, {**environment, "PYTHONPATH": str(ROOT), "PATH": path})
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +72,10 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     program = f"from diffmem import fit\nfor line in {lines}: fit.main(line)"
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.DEVNULL)
     yield folder
-    assert process.wait(timeout=120) == 0
+    assert process.wait(timeout=600) == 0
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 90) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "nothing happened"

@@ -21,7 +21,7 @@ import diffmem.config.parser  # noqa: F401
 from diffmem import fit
 from diffmem.jobs import signals
 
-_TIMEOUT_SECONDS = 100
+_TIMEOUT_SECONDS = 600
 
 
 def main() -> None:

@@ -105,7 +105,7 @@ def _is_up(environment: dict[str, str]) -> bool:
     return subprocess.run(command, env=environment, capture_output=True, text=True).stdout.strip() == "idle"
 
 
-def _wait_until(condition, folder: Path, seconds: float = 60) -> None:
+def _wait_until(condition, folder: Path, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -116,7 +116,7 @@ def _wait_until(condition, folder: Path, seconds: float = 60) -> None:
 def _end(daemon: subprocess.Popen) -> None:
     daemon.terminate()
     try:
-        daemon.wait(timeout=20)
+        daemon.wait(timeout=60)
     except subprocess.TimeoutExpired:
         daemon.kill()
         daemon.wait()

@@ -78,7 +78,12 @@ def prepare(
             if progress:
                 progress(chunk.stop, total)
         if len(skipped) == total:
-            raise _unreadable(skipped[0])
+            raise DataError(
+                str(source),
+                got=f"{total} files, none a readable picture ({skipped[0][0]}: {skipped[0][1]})",
+                expected="at least one",
+                remedy="name the folder or archive of the pictures",
+            )
         file.seek(0)
         file.write(_header(shape))
         file.flush()
