@@ -87,21 +87,49 @@ def refine(folder: Path, name: Time, precision: float, levels: Levels = Levels()
         return found
     steps = [int(step) for step in recorded.column("step")]
     low, high = bracket(before, steps)
-    wanted = [*candidates(low, high, precision), *(step for step in steps if low <= step <= high)]
+    newest = max(saved_steps(folder), default=0)
+    wanted = {*candidates(low, high, precision), *(step for step in steps if low <= step <= high)}
     with tempfile.TemporaryDirectory() as kept:
-
-        def keep(run: ReopenedRun, step: int) -> None:
-            torch.save(state_of(run), Path(kept) / f"{step}.ckpt")
-
-        found.updates = replay(folder, [step for step in wanted if step <= max(saved_steps(folder), default=0)], keep)
-        states = {int(path.stem): path for path in Path(kept).glob("*.ckpt")}
+        states = _States(folder, sorted(step for step in wanted if step <= newest), Path(kept))
         _measure_until_precise(folder, name, precision, levels, states, found)
-    found.seconds = time.perf_counter() - start
+    found.updates, found.seconds = states.updates, time.perf_counter() - start
     return found
 
 
+class _States:
+    """States of a run at the steps that may be measured, each made when it is asked for.
+
+    Args:
+        folder: The run's folder.
+        steps: The steps, ascending.
+        kept: Where states lie meanwhile.
+
+    Attributes:
+        updates: Updates that were repeated.
+    """
+
+    def __init__(self, folder: Path, steps: Sequence[int], kept: Path) -> None:
+        self.folder, self.steps, self.updates = folder, steps, 0
+        self._kept = kept
+        self._saved = sorted(saved_steps(folder))
+
+    def at(self, step: int) -> Path:
+        """The state at ``step``; those behind the same checkpoint are made with it."""
+        path = self._kept / f"{step}.ckpt"
+        if not path.exists():
+            behind = [each for each in self.steps if self._checkpoint(each) == self._checkpoint(step)]
+            self.updates += replay(self.folder, behind, self._keep)
+        return path
+
+    def _checkpoint(self, step: int) -> int:
+        return max((each for each in self._saved if each <= step), default=0)
+
+    def _keep(self, run: ReopenedRun, step: int) -> None:
+        torch.save(state_of(run), self._kept / f"{step}.ckpt")
+
+
 def _measure_until_precise(
-    folder: Path, name: Time, precision: float, levels: Levels, states: Mapping[int, Path], found: Refinement
+    folder: Path, name: Time, precision: float, levels: Levels, states: _States, found: Refinement
 ) -> None:
     run = ReopenedRun(folder)
     table = folder / REFINED
@@ -113,17 +141,17 @@ def _measure_until_precise(
         counts = {step: int(float(row.get("num_samples") or 0)) for step, row in rows.items()}
         # losses have no samples: more of them say nothing
         largest = size if name == "overfit" else _MOST_SETS * size
-        following = next_measurement(found.after, counts, states, precision, largest)
+        following = next_measurement(found.after, counts, states.steps, precision, largest)
         found.reached = is_precise(found.after, precision)
         if following is None:
             return
         for step in following.steps:
-            run.load(states[step])
+            run.load(states.at(step))
             sets = counts.get(step, 0) // size if following.more else 0
             new = []
             for number in range(sets, max(1, 2 * sets)):
                 run.evaluation.first_sample = number * size
-                new.append(run.measure(step, folder / "refined", [""])[""])
+                new.append(run.measure(step, folder / "refined"))
                 found.evaluations += 1
             rows[step] = pool([*([rows[step]] if sets else []), *new])
             with locked(table.with_name(f".{table.name}.lock"), wait=True):

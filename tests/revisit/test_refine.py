@@ -1,0 +1,55 @@
+"""A time of a real run gets a narrower interval from rows that belong to the run."""
+
+import math
+import shutil
+
+import pytest
+
+from diffmem import evaluate
+from diffmem.analysis.runs import read_run
+from diffmem.analysis.timescales import tau_mem
+from diffmem.callbacks import Memorization
+from diffmem.files import read_table
+
+
+@pytest.fixture
+def rising_f_mem(monkeypatch):
+    """f_mem rises from 0 to 1 over the six steps of the small run, exactly where the samples' numbers say."""
+    original = Memorization.measure
+
+    def measure(self, snapshot):
+        share = round(snapshot.step / 6 * snapshot.num_samples) / snapshot.num_samples
+        return {**original(self, snapshot), "f_mem": share}
+
+    monkeypatch.setattr(Memorization, "measure", measure)
+
+
+def estimate(folder):
+    run = read_run(folder)
+    return tau_mem(run.column("step"), run.column("f_mem"), run.num_samples, level=0.4)
+
+
+def test_refined_rows_narrow_the_interval_and_are_read_by_the_analysis(finished_run, tmp_path, rising_f_mem, capsys):
+    folder = tmp_path / finished_run.name
+    shutil.copytree(finished_run, folder, symlinks=True)
+    table = folder / "evaluations.csv"
+    rows = table.read_text().splitlines()
+    place = rows[0].split(",").index("f_mem")
+    for number, share in enumerate(("0", "0.3333", "0.6667", "1"), start=1):
+        fields = rows[number].split(",")
+        rows[number] = ",".join([*fields[:place], share, *fields[place + 1 :]])
+    table.write_text("\n".join(rows) + "\n")
+    scheduled = table.read_bytes()
+    before = estimate(folder)
+    assert evaluate.main([str(folder), "--refine=mem", "--mem-level=0.4", "--precision=0.1"]) == 0
+    after = estimate(folder)
+    assert math.log(after.high / after.low) < math.log(before.high / before.low) / 2
+    refined = {row["step"]: row for row in read_table(folder / "refined.csv")}
+    assert "3" in refined, "the step between the scheduled ones"
+    assert table.read_bytes() == scheduled
+    assert {int(row["num_samples"]) % 24 for row in refined.values()} == {0}
+    assert max(int(row["num_samples"]) for row in refined.values()) > 24
+    assert "sets of samples, " in capsys.readouterr().out
+    assert evaluate.main([str(folder), "--refine=mem", "--out=x.csv"]) == 2
+    assert evaluate.main([str(folder), "--refine=gen"]) == 3
+    assert evaluate.main([str(folder), "--refine=often"]) == 2
