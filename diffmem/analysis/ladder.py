@@ -22,6 +22,7 @@ TEST_LEVELS = (0.05, 0.2, 0.5)
 GAP_LEVELS = (0.1, 0.2, 0.5)
 MEM_LEVELS = (0.01, 0.05, 0.2, 0.5)
 GEN_SHARES = (1, 2, 4, 8)
+_NUM_DRAWS = 20  # an exponent takes the times alone, not their intervals
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def ladder_row(rung: Rung) -> dict[str, object]:
 def _rise(run: Run, clock: Array, values: Callable[[Run], Array], level: float, name: str) -> Estimate:
     curve = values(run)
     here = ~np.isnan(curve)
-    return timescales.tau_rise(clock[here], curve[here], level, name)
+    return timescales.tau_rise(clock[here], curve[here], level, name, _NUM_DRAWS)
 
 
 def _nn_ratio(run: Run) -> Array:
@@ -165,10 +166,10 @@ def _gap(run: Run, suffix: str) -> Array:
 
 
 def _tau_mem(run: Run, clock: Array, level: float) -> Estimate:
-    return timescales.tau_mem(clock, run.column("f_mem"), run.num_samples, level=level)
+    return timescales.tau_mem(clock, run.column("f_mem"), run.num_samples, level=level, num_draws=_NUM_DRAWS)
 
 
 def _tau_gen(run: Run, clock: Array, quality: str, level: float) -> Estimate:
     values = run.column(quality)
     here = ~np.isnan(values)
-    return timescales.tau_gen(clock[here], values[here], level)
+    return timescales.tau_gen(clock[here], values[here], level, num_draws=_NUM_DRAWS)

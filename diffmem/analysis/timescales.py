@@ -89,17 +89,18 @@ def tau_mem(
     )
 
 
-def tau_rise(steps: ArrayLike, values: ArrayLike, level: float, name: str = "curve") -> Estimate:
+def tau_rise(
+    steps: ArrayLike, values: ArrayLike, level: float, name: str = "curve", num_draws: int = NUM_DRAWS
+) -> Estimate:
     """First step at which any curve ≥ ``level`` and stays so to the end of the run, as :func:`tau_mem` reads f_mem.
 
-    The interval holds the spacing of the evaluations alone. ``steps`` and ``values`` are (S,), S ≥ 3; ``name`` is what
-    the curve is called in errors.
+    The interval holds the spacing of evaluations alone. ``steps``, ``values``: (S,), S ≥ 3; ``name`` stands in errors.
 
     Raises:
         DataError: Too few evaluations, values that are not numbers, or none below the level.
     """
     steps, values = _curve(steps, values, name)
-    draws, shape = np.tile(values, (NUM_DRAWS, 1)), _shapes(NUM_DRAWS, _MEM)
+    draws, shape = np.tile(values, (num_draws, 1)), _shapes(num_draws, _MEM)
     start = f"{name} is {values[0]:g}"
     return _crossing(name, start, steps, values, draws, level, shape, CONFIDENCE, to_the_end=True)
 
