@@ -95,13 +95,11 @@ def draw(run: Table, twins: Table | None, path: Path) -> Path:
         tests.fill_between(
             run["step"], run["nn_ratio_low"], run["nn_ratio_high"], color=style.GROUP_COLORS[0], alpha=0.2
         )
-        tests.set_yscale("log")
         tests.set_ylabel("ratio")
     if "c_t" in run:
         second = tests.twinx()
         second.plot(run["step"], run["c_t"], color=style.GROUP_COLORS[1], label="C_T (right)")
         second.axhline(0, color=style.REFERENCE, lw=0.6)
-        second.set_ylabel("C_T")
         tests.plot([], [], color=style.GROUP_COLORS[1], label="C_T (right)")
     for name, color, label in (("loss_train", 0, "L_train"), ("loss_test", 1, "L_test")):
         losses.plot(run["step"], run[name], color=style.GROUP_COLORS[color], label=label)
@@ -110,7 +108,7 @@ def draw(run: Table, twins: Table | None, path: Path) -> Path:
     losses.set_xscale("log")
     losses.set_xlim(left=run["step"][run["step"] > 0][0] / 1.1)
     for ax in (shares, tests, losses):
-        ax.legend(loc="center left", bbox_to_anchor=(1.1, 0.5))
+        ax.legend(loc="center left", bbox_to_anchor=(1.12, 0.5))
     return style.save(figure, path)
 
 
