@@ -15,7 +15,7 @@ PANELS = {"gen": "τ_gen", "mem": "τ_mem", "room": "τ_mem / τ_gen"}
 
 @styled
 def forest(effects: Effects) -> "Figure":
-    """Multiples of the baseline's times with their intervals; an arrow for a bound or an open end.
+    """Multiples of the baseline's times with their intervals; an arrow where a bound or an open end points.
 
     A change has one row, the marks of several n one below the other; where nothing is known there is no mark.
     """
@@ -58,7 +58,9 @@ def _draw(ax: "Axes", effect: Effect, place: float, color: object) -> None:
     high = effect.high if math.isfinite(effect.high) else point
     ax.plot([low, high], [place, place], color=color, lw=1)
     ax.plot([point], [place], "o", ms=4, color=color, mfc=color if effect.differs else "white")
-    for is_open, points in ((effect.low == 0, -14), (math.isinf(effect.high), 14)):
+    to_the_left = effect.low == 0 and math.isnan(effect.above)
+    to_the_right = math.isinf(effect.high) and math.isnan(effect.below)
+    for is_open, points in ((to_the_left, -14), (to_the_right, 14)):
         if is_open:
             style = {"arrowstyle": "<-", "color": color, "lw": 1}
             ax.annotate("", (point, place), xytext=(points, 0), textcoords="offset points", arrowprops=style)

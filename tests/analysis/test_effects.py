@@ -2,9 +2,11 @@
 
 import json
 import math
+import re
 
 import pandas as pd
 import pytest
+from small_run import ROOT
 from synthetic_runs import Truth, evaluations, log_steps, write_run
 
 from diffmem import compare as command
@@ -208,3 +210,12 @@ def test_runs_that_do_not_say_how_they_were_trained_are_refused(tmp_path, capsys
         effects_against(
             compare(read_runs([tmp_path]), Rules(by=("setting",), quality_level=20, num_draws=200)), "optimizer=Adam"
         )
+
+
+def test_the_atlas_in_the_readme_is_what_its_command_prints():
+    runs = read_runs([ROOT / "tests/analysis/digits_atlas"])
+    found = effects_against(compare(runs, Rules(by=("setting",), quality_level=3)), "model.prediction=default")
+    readme = (ROOT / "tests/analysis/README.md").read_text(encoding="utf-8")
+    rows = [re.sub(" +", " ", line) for line in table(found).splitlines()[2:]]
+    assert len(rows) >= 3
+    assert [row for row in rows if row not in readme] == []
