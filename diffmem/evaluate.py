@@ -90,7 +90,7 @@ def evaluate(
             ``out``.
     """
     if out is not None and out.is_dir():
-        raise ConfigError("--out", got=f"{out}, a folder", expected="a file to write", remedy="set --out")
+        raise ConfigError("--out", got=f"{out}, a folder", expected="a folder to write in", remedy="set --out")
     run = ReopenedRun(folder, overrides)
     paths = [] if at is not None else named_checkpoints(folder, checkpoints.split(","))
     table = out or folder / "evaluate" / f"{measurement_id(run.cli.keys)}.csv"
@@ -101,7 +101,7 @@ def evaluate(
             write_atomic(table.with_suffix(".json"), json.dumps(_record(run, overrides), indent=2) + "\n")
     except OSError as error:
         raise ConfigError(
-            "--out", got=f"{table} ({error.strerror})", expected="a file to write", remedy="set --out"
+            "--out", got=f"{table} ({error.strerror})", expected="a folder to write in", remedy="set --out"
         ) from error
 
     def measure(run: ReopenedRun, step: int) -> None:

@@ -56,7 +56,7 @@ def test_a_budget_is_kept(budget, monkeypatch):
     clock, done = [0.0], []
     monkeypatch.setattr(evaluation.time, "perf_counter", lambda: clock[0])
     callback = Evaluation("every:1", budget=budget)
-    monkeypatch.setattr(callback, "measure", lambda *_: clock.__setitem__(0, clock[0] + 2.0) or {"step": 0})
+    monkeypatch.setattr(callback, "measure_views", lambda *_: clock.__setitem__(0, clock[0] + 2.0) or {"": {"step": 0}})
     trainer = SimpleNamespace(global_step=0, max_steps=300, callbacks=[], is_global_zero=False, datamodule=None,
                               default_root_dir="nowhere")  # fmt: skip
     module = SimpleNamespace(device=torch.device("cpu"))

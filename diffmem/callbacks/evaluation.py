@@ -57,7 +57,10 @@ class Evaluation(UpdateCallback):
             ``max_steps``.
     """
 
-    roles: ClassVar[dict[str, Role]] = dict.fromkeys(("num_samples", "sampler", "sampling_steps"), "protocol")
+    roles: ClassVar[dict[str, Role]] = {
+        **dict.fromkeys(("num_samples", "sampler", "sampling_steps"), "protocol"),
+        **dict.fromkeys(("steps", "budget"), "operation"),
+    }
 
     def __init__(
         self,

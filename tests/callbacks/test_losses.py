@@ -51,7 +51,7 @@ def test_a_predictor_of_zero_has_loss_one_and_the_optimal_one_the_share_of_the_s
 def test_the_first_of_several_times_has_the_names_and_numbers_that_it_has_alone(tmp_path):
     snapshot = snapshot_of(Optimal(), tmp_path)
     alone = Losses(t=0.01).measure(snapshot)
-    assert set(alone) == {"loss_train", "loss_train_std", "loss_test", "loss_test_std", "loss_gen"}
+    assert set(alone) == {"loss_t", "loss_train", "loss_train_std", "loss_test", "loss_test_std", "loss_gen"}
     both = Losses(t=[0.01, 0.1]).measure(snapshot)
     assert {name: both[name] for name in alone} == alone
     second = Losses(t=0.1).measure(snapshot)
@@ -88,6 +88,7 @@ def test_columns_are_means_over_the_images_and_draws(batch_size):
         "loss_test": pytest.approx(np.mean(test), rel=1e-5),
         "loss_test_std": pytest.approx(np.std(test, ddof=1), rel=1e-4),
         "loss_gen": pytest.approx(np.mean(test) - np.mean(train), rel=1e-5),
+        "loss_t": 0.01,
     }
     assert columns["loss_test"] > 20 * columns["loss_train"], "the held-out images are far out"
     assert len({*train, *test}) == 6, "every draw and both sets have noise of their own"

@@ -48,11 +48,11 @@ def test_frames_mark_what_is_memorized(picture, threshold, frames):
         assert (frame == color).all()
 
 
-def test_no_more_pairs_than_asked_and_none_for_zero(picture, tmp_path):
+def test_no_more_pairs_than_asked_and_none_for_none(picture, tmp_path):
     assert picture(num_samples=2).shape[1] == 2 * 108 + 6
     for path in tmp_path.glob("samples/*"):
         path.unlink()
-    Pictures(num_samples=0).measure(snapshot(SAMPLES, TRAIN, TRAIN, tmp_path))
+    Pictures(num_samples=None).measure(snapshot(SAMPLES, TRAIN, TRAIN, tmp_path))
     assert not list(tmp_path.glob("samples/*"))
 
 

@@ -145,8 +145,10 @@ def test_every_key_of_our_callbacks_has_a_role(parse):
         "operation",
     }
     assert found["memorization.threshold"] == found["losses.t"] == found["data.num_test"] == "protocol"
-    assert found["evaluation.steps"] == found["scores.empirical"] == "measurement"
-    assert found["checkpoint.keep"] == found["wandb.mode"] == found["run_root"] == "operation"
+    assert found["evaluation.batch_size"] == found["scores.empirical"] == "measurement"
+    assert (
+        found["evaluation.steps"] == found["checkpoint.keep"] == found["wandb.mode"] == found["run_root"] == "operation"
+    )
 
 
 def test_a_key_of_a_class_that_is_not_known_is_training():
