@@ -230,7 +230,7 @@ def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None, nee
             raise refuse(f"column {column}", shown, "one value: one run", "give each run a folder of its own")
         if len(values):
             identity[column] = _plain_value(values[0])
-    if not isinstance(identity.get("n"), int):
+    if not isinstance(n := identity.get("n"), int) or n < 1:
         raise refuse("column n", str(identity.get("n", "empty")), "the number of training images", f"fix {TABLE}")
     numbers = table.drop(columns=[*identity], errors="ignore").copy()
     for column in numbers.select_dtypes(exclude="number"):

@@ -73,6 +73,8 @@ def test_a_clock_without_its_column_is_refused():
         ("step,f_mem,n\n0,0\n10,0,64\n", "line 2: got 2 fields, expected 3"),
         (b"step,f_mem,n\n0,0,\xff\n", "a table in UTF-8"),
         ("f_mem,n\n0,64\n", "column step"),
+        ("step,f_mem,n\n0,0,0\n", "column n: got 0"),
+        ("step,f_mem,n\n0,0,-5\n", "column n: got -5"),
     ],
 )
 def test_a_table_that_is_no_run_is_refused_in_one_line(tmp_path, contents, reason):
