@@ -90,7 +90,7 @@ def evaluate(
             ``out``.
     """
     if out is not None and out.is_dir():
-        raise ConfigError("--out", got=f"{out}, a folder", expected="a folder to write in", remedy="set --out")
+        raise ConfigError("--out", got=f"{out}, a folder", expected="a file to write", remedy="set --out")
     run = ReopenedRun(folder, overrides)
     paths = [] if at is not None else named_checkpoints(folder, checkpoints.split(","))
     table = out or folder / "evaluate" / f"{measurement_id(run.cli.keys)}.csv"
