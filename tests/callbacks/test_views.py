@@ -1,0 +1,201 @@
+"""Several views of one training: what they share, and that neither ranks, kills nor extension change them."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+from same_run import assert_same_run
+from small_run import ROOT, SMALL, only_run
+
+from diffmem.callbacks import Average, Evaluation, EvaluationObserver
+from diffmem.callbacks.views import View
+from diffmem.data.subset import Batch
+from diffmem.errors import ConfigError
+from diffmem.files import read_table
+from diffmem.models import DDPM
+from diffmem.networks import ResidualMLP
+
+VIEWS = '[{"weights":0},{"weights":0.9},{"guidance":1},{"guidance":3,"weights":0.9,"sampler":"ddpm"}]'
+CONDITIONAL = [
+    *SMALL,
+    "--data.labels=true",
+    "--model.network.num_classes=10",
+    "--average.decay=[0,0.9]",
+    f"--evaluation.views={VIEWS}",
+    "--evaluation.num_samples=10",
+    "--losses.num_draws=1",
+    "--pictures.num_samples=2",
+    "--evaluation.steps=[2,3]",
+    "--data.num_test=24",
+]
+NAMES = ["average0", "average0.9", "guidance1", "average0.9-guidance3-ddpm"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run that two ranks begin, are killed in, end, and extend; the undisturbed one; the same by one rank."""
+    root = tmp_path_factory.mktemp("views")
+    two = ["--trainer.devices=2", "--trainer.strategy=ddp"]
+    short = [*two, "--run_root=disturbed", "--trainer.max_steps=3"]
+    launches = [
+        # when two of the five views of step 3 have their rows
+        {"world": 2, "args": short, "fault": ["SIGKILL", "row", 12, 0]},
+        {"world": 2, "args": short, "fault": None},
+        {"world": 2, "args": [*two, "--run_root=disturbed"], "fault": None},
+        {"world": 2, "args": [*two, "--run_root=whole"], "fault": None},
+        {"world": 1, "args": ["--run_root=one"], "fault": None},
+    ]
+    for each in launches:
+        each["args"] = [*CONDITIONAL, *each["args"]]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests/support/forked_ranks.py"), json.dumps(launches)],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()][1:] == [[0, 0]] * 3 + [[0]], done.stderr
+    return {name: only_run(root / name) for name in ("disturbed", "whole", "one")}
+
+
+def test_a_run_of_two_ranks_that_is_killed_and_extended_has_the_same_views_bit_for_bit(runs):
+    assert_same_run(runs["disturbed"], runs["whole"])
+    for name in NAMES:
+        for table in ("evaluations.csv", "per_class.csv"):
+            here, there = (runs[run] / "views" / name / table for run in ("disturbed", "whole"))
+            assert [row["step"] for row in read_table(here)][-1] == "6"
+            assert here.read_bytes() == there.read_bytes(), (name, table)
+    states = [
+        torch.load(runs[run] / "checkpoints/last.ckpt", weights_only=True)["callbacks"]["Average"]
+        for run in ("disturbed", "whole")
+    ]
+    assert list(states[0]) == ["0.0", "0.9"]
+    assert all(
+        torch.equal(*both) for decay in states[0] for both in zip(*(each[decay] for each in states), strict=True)
+    )
+
+
+def test_one_rank_has_the_same_views_to_rounding(runs):
+    for name in NAMES:
+        one, two = (read_table(runs[run] / "views" / name / "evaluations.csv") for run in ("one", "whole"))
+        for a, b in zip(one, two, strict=True):
+            for column in ("f_mem", "nn_train", "loss_train", "loss_test"):
+                assert math.isclose(float(a[column]), float(b[column]), rel_tol=1e-4), (name, column)
+
+
+def test_an_average_of_decay_0_is_the_raw_view_bit_for_bit(runs):
+    raw, average = (read_table(runs["whole"] / place / "evaluations.csv") for place in (".", "views/average0"))
+    told = {"setting", "weights"}
+    assert [{k: v for k, v in row.items() if k not in told} for row in raw] == [
+        {k: v for k, v in row.items() if k not in told} for row in average
+    ]
+    assert {row["weights"] for row in raw} == {"raw"}
+    assert {row["weights"] for row in average} == {"0.0"}
+
+
+def test_pictures_of_a_view_lie_beside_its_table(runs):
+    for name in NAMES:
+        folder = runs["whole"] / "views" / name / "samples"
+        assert {path.name for path in folder.glob("*.png")} == {f"step-{step:08d}.png" for step in (0, 2, 3, 6)}
+
+
+class Counts(EvaluationObserver):
+    """Counts its measurements, and keeps the samples of one that needs them."""
+
+    def __init__(self, needs_samples):
+        self.needs_samples, self.seen = needs_samples, []
+
+    def measure(self, snapshot):
+        self.seen.append(snapshot)
+        return {f"count_{self.needs_samples}": len(self.seen)}
+
+
+def measured(evaluation, *callbacks):
+    """Rows of a small conditional model of vectors."""
+    torch.manual_seed(0)
+    module = DDPM(ResidualMLP(4, 16, 1, num_steps=20, num_classes=3), num_steps=20)
+    data = SimpleNamespace(train_images=torch.randn(6, 4), test_images=torch.randn(6, 4), batch_size=6)
+    plugin = SimpleNamespace(forward_context=torch.no_grad)
+    trainer = SimpleNamespace(
+        callbacks=[*callbacks], accumulate_grad_batches=1, strategy=SimpleNamespace(precision_plugin=plugin)
+    )
+    for each in callbacks:
+        if isinstance(each, Average):
+            each.begin(module, fresh=True)
+    return evaluation.measure_views(trainer, module, data, 5, None), module
+
+
+def test_views_share_noise_and_labels_and_what_needs_no_samples_is_measured_once_for_each_weights():
+    of_samples, of_weights = Counts(True), Counts(False)
+    views = [View(weights=0.5), View(guidance=2.0), View(weights=0.5, guidance=2.0), View(guidance=1e-9)]
+    evaluation = Evaluation(num_samples=7, sampling_steps=5, views=views)
+    rows, _ = measured(evaluation, of_weights, of_samples, Average([0.5]))
+    assert (len(of_samples.seen), len(of_weights.seen)) == (5, 2)
+    assert [row["count_False"] for row in rows.values()] == [1, 2, 1, 2, 1]
+    by_view = {each.view: each.samples for each in of_samples.seen}
+    assert [each.labels.tolist() for each in of_samples.seen] == [[0, 1, 2, 0, 1, 2, 0]] * 5
+    assert torch.equal(by_view["average0.5"], by_view[""]), "the average of step 0 is its weights"
+    assert torch.equal(by_view["average0.5-guidance2"], by_view["guidance2"])
+    torch.testing.assert_close(by_view["guidance1e-09"], by_view[""])
+    assert not torch.allclose(by_view["guidance2"], by_view[""])
+
+
+def test_the_raw_view_is_what_it_is_alone():
+    alone, _ = measured(Evaluation(num_samples=7, sampling_steps=5), Counts(True))
+    among, _ = measured(Evaluation(num_samples=7, sampling_steps=5, views=[View(guidance=2.0)]), Counts(True))
+    assert list(alone) == [""]
+    assert alone[""].items() <= among[""].items()
+    assert set(among[""]) - set(alone[""]) == {"weights", "guidance"}
+
+
+def test_a_sample_of_a_conditional_model_does_not_depend_on_batch_or_rank():
+    evaluation = Evaluation(num_samples=7, sampling_steps=5, views=[View(guidance=2.0)])
+    _, module = measured(evaluation, Counts(True))
+    with torch.no_grad():
+        whole, part = (evaluation.sample(module, rows, (4,), view="guidance2") for rows in (range(7), range(3, 7)))
+    torch.testing.assert_close(part, whole[3:])
+
+
+def test_label_dropout_does_not_depend_on_the_number_of_ranks(monkeypatch):
+    model = DDPM(ResidualMLP(4, 16, 1, num_classes=3), label_dropout=0.5)
+    images, labels = torch.randn(8, 4), torch.arange(8) % 3
+    whole = model.training_step(Batch(3, images, torch.arange(8), labels), 0)
+    halves = []
+    for rank in (0, 1):
+        monkeypatch.setattr("diffmem.ranks.rank_and_world", lambda rank=rank: (rank, 2))
+        half = slice(4 * rank, 4 * rank + 4)
+        halves.append(model.training_step(Batch(3, images[half], torch.arange(8)[half], labels[half]), 0))
+    torch.testing.assert_close(sum(halves) / 2, whole)
+
+
+def test_label_dropout_is_fresh_in_every_batch_and_as_often_as_asked_for(monkeypatch):
+    told = []
+    network = ResidualMLP(4, 16, 1, num_classes=3)
+    monkeypatch.setattr(network, "forward", lambda x, t, labels: told.append(labels) or x)
+    model = DDPM(network, label_dropout=0.25)
+    for number in range(40):
+        model.training_step(Batch(number, torch.randn(50, 4), torch.arange(50), torch.zeros(50, dtype=torch.int64)), 0)
+    dropped = torch.stack(told) == 3
+    assert dropped.float().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert len(dropped.unique(dim=0)) == 40
+
+
+@pytest.mark.parametrize(
+    ("views", "what"),
+    [
+        ([View()], "the default view, which is always there"),
+        ([View(guidance=1.0), View(guidance=1.0)], "guidance1, guidance1"),
+        ([View(guidance=-3.0)], r"evaluation\.views\.guidance: got -3"),
+        ([View(sampler="euler")], r"evaluation\.views\.sampler: got 'euler'"),
+    ],
+)
+def test_impossible_views_are_refused(views, what):
+    with pytest.raises(ConfigError, match=what):
+        Evaluation(views=views)
