@@ -58,13 +58,14 @@ def runs(tmp_path_factory):
         text=True,
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=280,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     assert [json.loads(line) for line in done.stdout.splitlines()][1:] == [[0, 0]] * 3 + [[0]], done.stderr
     return {name: only_run(root / name) for name in ("disturbed", "whole", "one")}
 
 
+@pytest.mark.slow
 def test_a_run_of_two_ranks_that_is_killed_and_extended_has_the_same_views_bit_for_bit(runs):
     assert_same_run(runs["disturbed"], runs["whole"])
     for name in NAMES:
@@ -82,6 +83,7 @@ def test_a_run_of_two_ranks_that_is_killed_and_extended_has_the_same_views_bit_f
     )
 
 
+@pytest.mark.slow
 def test_one_rank_has_the_same_views_to_rounding(runs):
     for name in NAMES:
         one, two = (read_table(runs[run] / "views" / name / "evaluations.csv") for run in ("one", "whole"))
@@ -90,6 +92,7 @@ def test_one_rank_has_the_same_views_to_rounding(runs):
                 assert math.isclose(float(a[column]), float(b[column]), rel_tol=1e-4), (name, column)
 
 
+@pytest.mark.slow
 def test_an_average_of_decay_0_is_the_raw_view_bit_for_bit(runs):
     raw, average = (read_table(runs["whole"] / place / "evaluations.csv") for place in (".", "views/average0"))
     told = {"setting", "weights"}
@@ -100,6 +103,7 @@ def test_an_average_of_decay_0_is_the_raw_view_bit_for_bit(runs):
     assert {row["weights"] for row in average} == {"0.0"}
 
 
+@pytest.mark.slow
 def test_pictures_of_a_view_lie_beside_its_table(runs):
     for name in NAMES:
         folder = runs["whole"] / "views" / name / "samples"

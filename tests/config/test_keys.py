@@ -15,6 +15,7 @@ from diffmem.runs.identity import check_protocol
 HASHES = {
     ("celeba/unet.yaml", "optimizer/sgd.yaml"): "3e1b017f",
     ("digits/unet.yaml",): "1b8759e1",
+    ("gaussian/conditional.yaml",): "75c69bea",
     ("gaussian/mixture.yaml",): "3c787caa",
     ("gaussian/random_features.yaml",): "09dde1f5",
     ("gaussian/vectors.yaml",): "d1b985a3",
