@@ -67,6 +67,7 @@ def is_precise(estimate: Estimate, precision: float) -> bool:
 def next_measurement(
     estimate: Estimate,
     num_samples: Mapping[int, int],
+    unsettled: Iterable[int],
     available: Iterable[int],
     precision: float,
     largest: int,
@@ -74,11 +75,13 @@ def next_measurement(
     """What narrows the interval of ``estimate`` most: a step between its neighbours, or more samples beside it.
 
     The gap between the evaluations on both sides of the value is halved, in log step, until it is within the precision;
-    then the steps inside the interval and beside it get as many samples again.
+    then the steps inside the interval and beside it that may lie on either side of the level get as many samples again,
+    those with the fewest first.
 
     Args:
         estimate: The time as it is known.
         num_samples: Samples behind each evaluated step.
+        unsettled: Steps at which the level lies within the error of what was measured.
         available: Steps that can be measured.
         precision: Share of the value that each end of the interval may be away.
         largest: Most samples of a step.
@@ -98,10 +101,10 @@ def next_measurement(
             return Next((min(inside, key=lambda step: abs(math.log(step / middle))),), more=False)
     first = max((step for step in steps if step <= estimate.low), default=steps[0])
     last = min((step for step in steps if step >= estimate.high), default=steps[-1])
-    near = [step for step in steps if first <= step <= last and step in set(available)]
+    near = [step for step in {*unsettled} & {*available} if first <= step <= last]
     fewest = min((num_samples[step] for step in near), default=largest)
     lacking = tuple(step for step in near if num_samples[step] == fewest and 2 * fewest <= largest)
-    return Next(lacking, more=True) if lacking else None
+    return Next(tuple(sorted(lacking)), more=True) if lacking else None
 
 
 def pool(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 from diffmem.analysis import timescales
 from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.refinement import bracket, candidates, is_precise, next_measurement, pool
-from diffmem.analysis.runs import REFINED, Run, quality_column, read_run, run_of_table
+from diffmem.analysis.runs import REFINED, Run, quality_column, quality_columns, read_run, run_of_table
 from diffmem.errors import DataError, require_at_least, require_one_of
 from diffmem.files import locked, put_row, read_table
 from diffmem.revisit.reopen import ReopenedRun, state_of
@@ -141,7 +141,8 @@ def _measure_until_precise(
         counts = {step: int(float(row.get("num_samples") or 0)) for step, row in rows.items()}
         # losses have no samples: more of them say nothing
         largest = size if name == "overfit" else _MOST_SETS * size
-        following = next_measurement(found.after, counts, states.steps, precision, largest)
+        unsettled = [step for step, row in rows.items() if _is_unsettled(row, name, levels)]
+        following = next_measurement(found.after, counts, unsettled, states.steps, precision, largest)
         found.reached = is_precise(found.after, precision)
         if following is None:
             return
@@ -178,6 +179,16 @@ def _estimate(run: Run, name: Time, levels: Levels) -> Estimate:
     quality = quality_column([run], levels.quality)
     std = run.column(f"{quality}_std") if f"{quality}_std" in run.table.columns else None
     return timescales.tau_gen(steps, run.column(quality), levels.gen, std)
+
+
+def _is_unsettled(row: Mapping[str, Any], name: Time, levels: Levels) -> bool:
+    """Whether the level lies within the error of the row."""
+    if name == "mem":
+        return float(row["f_mem_low"]) < levels.mem < float(row["f_mem_high"])
+    if name == "overfit" or levels.gen is None:
+        return False
+    quality = levels.quality or quality_columns(row)[0]
+    return abs(float(row[quality]) - levels.gen) < 2 * float(row.get(f"{quality}_std") or 0)
 
 
 def describe(name: Time, found: Refinement) -> str:

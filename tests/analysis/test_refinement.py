@@ -33,7 +33,12 @@ def refined(rng, precision, num_samples=500):
     before, drawn = estimate(), 0
     low, high = bracket(before, STEPS)
     available = {*candidates(low, high, precision), *(step for step in STEPS if low <= step <= high)}
-    while following := next_measurement(estimate(), totals, available, precision, 64 * num_samples):
+
+    def unsettled():
+        found = {step: binomtest(copies[step], totals[step]).proportion_ci(method="wilson") for step in totals}
+        return [step for step, interval in found.items() if interval.low < 0.01 < interval.high]
+
+    while following := next_measurement(estimate(), totals, unsettled(), available, precision, 64 * num_samples):
         for step in following.steps:
             for _ in range(totals[step] // num_samples if following.more else 1):
                 copies[step] = copies.get(step, 0) + measure(step)

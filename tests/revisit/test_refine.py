@@ -3,23 +3,29 @@
 import shutil
 
 import pytest
+from scipy.stats import binomtest
 
 from diffmem import evaluate
 from diffmem.analysis.runs import read_run
 from diffmem.analysis.timescales import tau_mem
 from diffmem.callbacks import Memorization
-from diffmem.files import read_table
+from diffmem.files import read_table, write_table
 from diffmem.revisit import refine
+
+
+def f_mem_at(step):
+    """f_mem rises from 0 to 1 over the six steps of the small run."""
+    copies = round(step / 6 * 24)
+    interval = binomtest(copies, 24).proportion_ci(method="wilson")
+    return {"f_mem": copies / 24, "f_mem_low": interval.low, "f_mem_high": interval.high}
 
 
 @pytest.fixture
 def rising_f_mem(monkeypatch):
-    """f_mem rises from 0 to 1 over the six steps of the small run, exactly where the samples' numbers say."""
     original = Memorization.measure
 
     def measure(self, snapshot):
-        share = round(snapshot.step / 6 * snapshot.num_samples) / snapshot.num_samples
-        return {**original(self, snapshot), "f_mem": share}
+        return {**original(self, snapshot), **f_mem_at(snapshot.step)}
 
     monkeypatch.setattr(Memorization, "measure", measure)
 
@@ -34,12 +40,7 @@ def test_refined_rows_narrow_the_interval_and_are_read(finished_run, tmp_path, r
     folder = tmp_path / finished_run.name
     shutil.copytree(finished_run, folder, symlinks=True)
     table = folder / "evaluations.csv"
-    rows = table.read_text().splitlines()
-    place = rows[0].split(",").index("f_mem")
-    for number, share in enumerate(("0", "0.3333", "0.6667", "1"), start=1):
-        fields = rows[number].split(",")
-        rows[number] = ",".join([*fields[:place], share, *fields[place + 1 :]])
-    table.write_text("\n".join(rows) + "\n")
+    write_table(table, [{**row, **f_mem_at(int(row["step"]))} for row in read_table(table)])
     scheduled = table.read_bytes()
     before = estimate(folder)
     assert evaluate.main([str(folder), "--refine=mem", "--mem-level=0.45", "--precision=0.1"]) == 0
