@@ -101,7 +101,7 @@ def evaluate(
             write_atomic(table.with_suffix(".json"), json.dumps(_record(run, overrides), indent=2) + "\n")
     except OSError as error:
         raise ConfigError(
-            "--out", got=f"{table} ({error.strerror})", expected="a folder to write in", remedy="set --out"
+            "--out", got=f"{table} ({error.strerror})", expected="a file to write", remedy="set --out"
         ) from error
 
     def measure(run: ReopenedRun, step: int) -> None:

@@ -206,7 +206,7 @@ def test_evaluating_a_run_that_cannot_be_written_names_out(finished_run, monkeyp
 
     monkeypatch.setattr(evaluate, "locked", refuse)
     assert evaluate.main([str(finished_run)]) == 2
-    assert capsys.readouterr().err.endswith("expected a folder to write in; set --out\n")
+    assert capsys.readouterr().err.endswith("expected a file to write; set --out\n")
 
 
 def test_a_schedule_of_the_rate_counts_updates(tmp_path):

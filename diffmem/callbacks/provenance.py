@@ -119,7 +119,7 @@ def read_record(folder: Path) -> dict[str, Any]:
             raise ValueError("entries of other kinds")
         if data and not isinstance(data["sha256"], str):
             raise ValueError("data without sha256")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise DataError(

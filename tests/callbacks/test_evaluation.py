@@ -1,7 +1,5 @@
 """What an evaluation draws."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -12,10 +10,14 @@ from diffmem.diffusion.schedule import LinearSchedule
 @pytest.mark.parametrize("sampler", ["ddim", "ddim:0.5", "ddpm"])
 def test_a_sample_depends_on_its_number_alone(sampler):
     schedule = LinearSchedule(20)
-    module = SimpleNamespace(
-        device=torch.device("cpu"),
-        sample=lambda x, sampler, noise: sampler(lambda x, _: 0.1 * x, x, schedule, noise),
-    )
+
+    class Linear(torch.nn.Module):
+        device = torch.device("cpu")
+
+        def sample(self, x, sampler, noise):
+            return sampler(lambda x, _: 0.1 * x, x, schedule, noise)
+
+    module = Linear()
 
     def samples(batch_size, rows):
         evaluation = Evaluation(num_samples=10, sampling_steps=7, batch_size=batch_size, sampler=sampler)
