@@ -3,7 +3,8 @@
 On one device, into a table of its own with the columns of ``evaluations.csv``:
 
 - ``--checkpoints=last|generalization|all|STEP,…``: what was saved;
-- ``--at=STEP,…``: any step, by training again, in memory, from the newest checkpoint before it;
+- ``--at=STEP,…``: any step, by training again, in memory, from the newest checkpoint before it; ``--at=scheduled``: all
+  steps of the run's table;
 - ``--refine=mem,gen,overfit``: the steps and the numbers of samples that narrow the intervals of these times, into
   ``refined.csv``, which ``compare`` reads.
 
@@ -53,7 +54,7 @@ def main(args: list[str] | None = None) -> int:
                 print("\n".join(refine_all(options.run, options.refine.split(","), options.precision, levels)))
             print(f"done: {options.run / 'refined.csv'}")
             return EXIT_DONE
-        at = None if options.at is None else _steps(options.at)
+        at = None if options.at is None else _steps(options.at, options.run)
         with trusting(options.trust):
             table = evaluate(options.run, options.checkpoints, overrides, options.out, at)
         print(f"done: {table}")
@@ -138,7 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--checkpoints", default="last", help="all, or last, generalization or saved steps with commas (default: last)"
     )
-    parser.add_argument("--at", metavar="STEP,…", help="steps to reach by training again, in memory")
+    parser.add_argument(
+        "--at", metavar="STEP,…", help="steps to reach by training again, in memory; scheduled: all of its table"
+    )
     parser.add_argument("--refine", metavar="TIME,…", help="some of mem, gen, overfit: narrow their intervals")
     parser.add_argument(
         "--precision",
@@ -156,11 +159,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _steps(text: str) -> list[int]:
+def _steps(text: str, folder: Path) -> list[int]:
+    if text == "scheduled":
+        return [int(row["step"]) for row in read_table(folder / "evaluations.csv")]
     try:
         return [int(step) for step in text.split(",")]
     except ValueError as error:
-        raise ConfigError("--at", got=text, expected="steps with commas", remedy="e.g. --at=700,720") from error
+        expected = "steps with commas, or scheduled"
+        raise ConfigError("--at", got=text, expected=expected, remedy="e.g. --at=700,720") from error
 
 
 def _check_table(table: Path, measurement: str) -> None:

@@ -60,7 +60,7 @@ def refuse_different_protocols(runs: Sequence[Run], quality: str, by: Sequence[s
     Raises:
         DataError: Runs differ in a column that says how a compared one was measured.
     """
-    of_quality = ("protocol",) if quality == "fid" else ("num_samples", "num_test")
+    of_quality = ("protocol",) if quality == "fid" else ("num_samples", "num_test", "test_index")
     for name in (*_PROTOCOL, *of_quality):
         found: dict[float | str, str] = {}
         for run in runs if name not in by else ():

@@ -25,10 +25,10 @@ NEEDED = ("step", "f_mem", "n")
 REFINED = "refined.csv"
 IDENTITY = (
     "study", "model", "num_parameters", "n", "index", "optimizer", "lr", "seed", "schema", "setting", "config_hash",
-    "labels", "weights", "guidance", "sampler",
+    "labels", "weights", "guidance", "sampler", "test_index",
 )  # fmt: skip
-#: What tables say that do not name the labels or the view.
-DEFAULT_VIEW: Mapping[str, int | float | str] = {"labels": "none", "weights": "raw", "guidance": 0}
+#: What tables say that do not name the labels, the view or the held-out set.
+DEFAULT_VIEW: Mapping[str, int | float | str] = {"labels": "none", "weights": "raw", "guidance": 0, "test_index": 0}
 CLOCKS = {
     "updates": "updates",
     "images": "images seen",

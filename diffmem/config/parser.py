@@ -180,7 +180,7 @@ class CLI(LightningCLI):
         self.config_init["checkpoint"].run = self.identity.config_hash
         evaluation, wandb = self.config_init["evaluation"], self.config_init["wandb"]
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        row = {**self.identity.row, **_labels(self.datamodule)}
+        row = {**self.identity.row, **_data_columns(self.datamodule)}
         evaluation.identity = {**row, "num_parameters": num_parameters}
         wandb.config = {**self.plain_config, "identity": row}
         return trainer
@@ -191,10 +191,11 @@ class CLI(LightningCLI):
         return Path(self.config["run_root"]) / self.identity.study / self.identity.name
 
 
-def _labels(data: pl.LightningDataModule) -> dict[str, str]:
-    """The identity column of data with labels."""
-    labels = getattr(data, "labels", None)
-    return {"labels": labels.name} if labels and labels.kind != "none" else {}
+def _data_columns(data: pl.LightningDataModule) -> dict[str, str | int]:
+    """The identity columns of data with labels, and of a held-out set other than the first."""
+    labels, test_index = getattr(data, "labels", None), getattr(data, "test_index", 0)
+    told = {"labels": labels.name} if labels and labels.kind != "none" else {}
+    return {**told, **({"test_index": test_index} if test_index else {})}
 
 
 def _refuse_linked_keys(args: list[str]) -> None:

@@ -23,8 +23,9 @@ from diffmem.transfer import send
 class ImageData(SubsetData):
     """Training subset ``index · n … (index + 1) · n − 1`` of a pool of images, and held-out images.
 
-    The last ``num_test`` images of the order are the test set and the ``num_references · reference_size`` before them
-    the reference sets; subsets are taken from those before both. At index 0 subsets of growing n are nested. Pixels
+    The last ``num_test`` images of the order are the test set (with ``test_index`` i, those i sets further to the
+    front) and the ``num_references · reference_size`` before them the reference sets; subsets are taken from those
+    before both. At index 0 subsets of growing n are nested. Pixels
     span [0, ``pixel_scale``] and the mean image of the training subset is subtracted from training and test set;
     nothing is divided by a standard deviation, as in the paper.
 
@@ -35,6 +36,8 @@ class ImageData(SubsetData):
         batch_mode: ``"min"``: min(batch_size, n), as in the paper; ``"full"``: n; ``"fixed"``: batch_size even where it
             is larger than n, so that a batch wraps around into the next epoch.
         num_test: Number of held-out images of the losses, of the null f_mem and of the distance in pixels.
+        test_index: Which of the disjoint held-out sets of that size, from the end of the order, so that what was
+            chosen on one set can be reported on another.
         num_references: Number of disjoint held-out sets that FID compares with.
         reference_size: Images of each of these sets.
         permutation_seed: Seed of the order of the images; None for the order in which they come.
@@ -57,7 +60,11 @@ class ImageData(SubsetData):
         DataError: Too few images, or what are none.
     """
 
-    roles: ClassVar[dict[str, Role]] = {"num_references": "measurement", "reference_size": "measurement"}
+    roles: ClassVar[dict[str, Role]] = {
+        "test_index": "protocol",
+        "num_references": "measurement",
+        "reference_size": "measurement",
+    }
 
     def __init__(
         self,
@@ -75,8 +82,11 @@ class ImageData(SubsetData):
         flip: bool = False,
         shift: int = 0,
         labels: str | bool = "none",
+        test_index: int = 0,
     ) -> None:
         super().__init__(n, index, batch_size, batch_mode, num_test, seed, duplicates, labels)
+        require_at_least(0, "data", test_index=test_index)
+        self.test_index = test_index
         self.augmentation = Augmentation(flip, shift)
         self.permutation_seed, self.pixel_scale = permutation_seed, pixel_scale
         self.num_references, self.reference_size = num_references, reference_size
@@ -159,7 +169,7 @@ class ImageData(SubsetData):
     @property
     def num_held_out(self) -> int:
         """Number of images at the end of the order that no training subset may reach."""
-        return self.num_test + self.num_references * self.reference_size
+        return (self.test_index + 1) * self.num_test + self.num_references * self.reference_size
 
     def setup(self, stage: str | None = None) -> None:
         self.check()
@@ -194,7 +204,8 @@ class ImageData(SubsetData):
 
     @property
     def _test_rows(self) -> range:
-        return range(len(self._pool) - self.num_test, len(self._pool))
+        end = len(self._pool) - self.test_index * self.num_test
+        return range(end - self.num_test, end)
 
     def reference_rows(self, number: int) -> range:
         """Positions of reference set ``number`` in the order."""

@@ -55,6 +55,7 @@ class SubsetData(pl.LightningDataModule):
         test_images: (num_test, \\*) float32, on the CPU.
         mean: (\\*), what was subtracted from both.
         num_references: Number of reference sets that FID can compare with.
+        test_index: Which of several disjoint test sets it is.
         law: Where the samples come from, where that is known.
 
     Raises:
@@ -67,6 +68,7 @@ class SubsetData(pl.LightningDataModule):
     test_images: Tensor
     mean: Tensor
     num_references = 0
+    test_index = 0
     law: GaussianMixture | None = None
 
     def __init__(

@@ -182,7 +182,14 @@ ALIKE = {"threshold": 1 / 3, "sampler": "ddim-50", "loss_t": 0.01, "num_test": 5
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("num_samples", 100), ("threshold", 0.5), ("sampler", "ddim-25"), ("loss_t", 0.1), ("num_test", 256)],
+    [
+        ("num_samples", 100),
+        ("threshold", 0.5),
+        ("sampler", "ddim-25"),
+        ("loss_t", 0.1),
+        ("num_test", 256),
+        ("test_index", 1),
+    ],
 )
 def test_values_measured_otherwise_are_not_compared(column, value):
     first, other = (run_of_table(name, evaluations(n, 0, steps=STEPS).assign(**{**ALIKE, **changed}))

@@ -177,3 +177,17 @@ def test_the_images_that_evaluations_read_stay_where_they_are_when_training_move
     assert data.train_images.device.type == "cpu"
     batch = data.transfer_batch_to_device((0, torch.tensor([3])), torch.device("cpu"), 0)
     assert torch.equal(batch.images, data.train_images[[3]])
+
+
+def test_held_out_sets_are_disjoint_from_each_other_and_from_every_subset():
+    sets = [ready(n=100, num_test=200, test_index=index) for index in (0, 1, 2)]
+    held_out = [rows_of((each.test_images + each.mean).mul(16).round()) for each in sets]
+    assert [len(each) for each in held_out] == [200, 200, 200] and len(set.union(*held_out)) == 600
+    for each in sets:
+        available = 1797 - 200 * (each.test_index + 1)
+        Digits(n=available, num_test=200, test_index=each.test_index).check()
+        with pytest.raises(ConfigError, match="beside the"):
+            Digits(n=available + 1, num_test=200, test_index=each.test_index).check()
+    assert torch.equal(sets[0].train_images, sets[2].train_images)
+    with pytest.raises(ConfigError, match=r"data\.test_index"):
+        Digits(test_index=-1)

@@ -48,6 +48,18 @@ def test_checkpoints_are_measured_in_every_view(coarse, tmp_path):
         assert rows == [row for row in read_table(coarse / first.format(view)) if row["step"] in "26"]
 
 
+def test_another_held_out_set_changes_what_is_compared_with_it_alone(coarse, tmp_path):
+    out = tmp_path / "other.csv"
+    assert evaluate.main([str(coarse), "--at=scheduled", "--data.test_index=1", f"--out={out}"]) == 0
+    again, before = read_table(out), read_table(coarse / "evaluations.csv")
+    assert [row["step"] for row in again] == [row["step"] for row in before]
+    row, scheduled = again[-1], before[-1]
+    changed = {name for name in row if name in scheduled and row[name] != scheduled[name]}
+    assert {"loss_test", "frechet_pixels", "nn_heldout"} <= changed
+    assert not changed & {"loss_train", "nn_train", "f_mem", "num_test", "config_hash"}
+    assert row["test_index"] == "1" and "test_index" not in scheduled
+
+
 def test_a_step_that_was_not_reached_is_refused(coarse, tmp_path, capsys):
     assert evaluate.main([str(coarse), "--at=9", f"--out={tmp_path}/x.csv"]) == 2
     assert "--at: got 9, expected steps of the run, 0 to 6" in capsys.readouterr().err
