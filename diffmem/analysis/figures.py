@@ -1,7 +1,6 @@
 """The figures of a comparison: curves, times against n, gap, phases; those of the laws are in ``law_figures``."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +13,12 @@ from diffmem.analysis.law_figures import collapsed_curves, exponents_by_criterio
 from diffmem.analysis.phase import Phase
 from diffmem.analysis.runs import CLOCKS
 from diffmem.analysis.scaling import PowerLaw
+from diffmem.analysis.sizes import times_against_p
 from diffmem.analysis.style import (
     REFERENCE,
     colors_of_groups,
     colors_of_n,
+    draw_estimates,
     legend_of_n,
     n_axis,
     new_figure,
@@ -47,6 +48,7 @@ def write_figures(comparison: Comparison, folder: Path) -> list[Path]:
         "ladder": exponents_by_criterion,
         "gap": gap_against_n,
         "phase": phase_diagram,
+        "sizes": times_against_p,
     }
     paths = []
     for name, draw in figures.items():
@@ -116,7 +118,7 @@ def times_against_n(comparison: Comparison) -> "Figure | None":
                 grid = np.geomspace(min(cell.n for cell in group.cells), max(cell.n for cell in group.cells), 50)
                 ax.plot(grid, law.at(grid), line, color=color, lw=1, zorder=1)
             if found:
-                _draw_estimates(ax, found, shift, color, marker, fill, label)
+                draw_estimates(ax, found, shift, color, marker, fill, label)
     ax.set(yscale="log", ylabel=f"τ ({CLOCKS[comparison.rules.clock]})")
     ax.margins(y=0.12)
     plain_log_ticks(ax.yaxis)
@@ -141,7 +143,7 @@ def gap_against_n(comparison: Comparison) -> "Figure | None":
         for place, group in enumerate(comparison.groups):
             found = [(cell.n, value) for cell in group.cells if (value := of(cell)) is not None]
             shift, color = _dodge(place, len(comparison.groups)), colors[group.name]
-            _draw_estimates(ax, found, shift, color, "o", color, group.name if even else "")
+            draw_estimates(ax, found, shift, color, "o", color, group.name if even else "")
         ax.axhline(even, color=REFERENCE, lw=0.8, ls=":")
         ax.set_ylabel(name + (f" ({CLOCKS[comparison.rules.clock]})" if not even else ""))
         ax.margins(y=0.12)
@@ -215,41 +217,6 @@ def _draw_run(top: "Axes", bottom: "Axes", each: RunTimes, comparison: Compariso
         )
     if f"{quality}_train" in run.table.columns:
         bottom.axhline(run.table[f"{quality}_train"].median(), color=color, lw=0.8, ls="--", alpha=0.6)
-
-
-def _draw_estimates(
-    ax: "Axes",
-    found: Sequence[tuple[int, Estimate]],
-    shift: float,
-    color: object,
-    marker: str,
-    fill: object,
-    label: str,
-) -> None:
-    """Points with intervals; an arrow where an estimate is censored or its interval open at that end."""
-
-    def arrow(x: float, y: float, points: int) -> None:
-        style = {"arrowstyle": "<-", "color": color, "lw": 1}
-        ax.annotate("", (x, y), xytext=(0, points), textcoords="offset points", arrowprops=style)
-
-    for n, each in found:
-        open_below, open_above = each.low == 0 or math.isinf(each.low), math.isinf(each.high)
-        bottom, top = each.bound if open_below else each.low, each.last if open_above else each.high
-        ax.plot([n * shift] * 2, [bottom, top], color=color, lw=1, zorder=2)
-        if open_below:
-            arrow(n * shift, bottom, -14)
-        if open_above:
-            arrow(n * shift, max(top, each.bound), 14)
-    ax.plot(
-        [n * shift for n, _ in found],
-        [each.bound for _, each in found],
-        marker,
-        ms=5,
-        color=color,
-        mfc=fill,
-        label=label or None,
-        zorder=3,
-    )
 
 
 def _dodge(place: int, count: int) -> float:

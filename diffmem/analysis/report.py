@@ -9,6 +9,7 @@ from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.ladder import Rung, ladder_row
 from diffmem.analysis.runs import CLOCKS
 from diffmem.analysis.scaling import PowerLaw
+from diffmem.analysis.sizes import size_table
 from diffmem.files import write_atomic, write_table
 from diffmem.text import cell as csv_cell
 from diffmem.text import markdown
@@ -25,6 +26,8 @@ CAPTIONS = {
     "gap": "The window between τ_gen and τ_mem; an arrow where τ_mem was not reached.",
     "phase": "What keeps each model from copying, over n and the number of parameters. Lines: the n that trainings of "
     "these lengths memorize, by the laws of τ_mem.",
+    "sizes": "τ_gen and τ_mem/n against the number of parameters, with their laws at each n; an arrow where a time was "
+    "not reached.",
 }
 PHASE_RULE = (
     "Memorizing: τ_mem comes before τ_gen. Protected by training time: τ_gen comes before τ_mem, seen or predicted by "
@@ -151,6 +154,9 @@ def console_text(comparison: Comparison) -> str:
     warning = [f"τ_gen: {comparison.level_warning}."] if comparison.level_warning else []
     parts = [rule_lines(comparison), [""], [times], warning, [""], law_lines(comparison)]
     parts += [[""], ladder_lines(comparison), [rungs], [""]]
+    header, rows = size_table(comparison)
+    if rows:
+        parts += [["The exponent β of a time in the number of parameters p:"], [text_table(header, rows)], [""]]
     notes = [f"Note: {note}" for note in comparison.notes]
     return "\n".join(line for part in (*parts, notes) for line in part)
 
@@ -213,6 +219,9 @@ def write_markdown(comparison: Comparison, path: Path, figures: Sequence[Path] =
         phases = [(p.group, str(p.n), str(p.num_parameters), p.phase.value) for p in comparison.phases]
         sections += ["## Phases", PHASE_RULE, _markdown_table(("group", "n", "p", "phase"), phases)]
         sections += [BOUNDARY_RULE, _markdown_table(*boundary_table(comparison))]
+    header, rows = size_table(comparison)
+    if rows:
+        sections += ["## Growth with the number of parameters", _markdown_table(header, rows)]
     if comparison.notes:
         sections += ["## Notes", _list(comparison.notes)]
     if figures:

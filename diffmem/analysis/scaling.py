@@ -142,18 +142,21 @@ def fit_exponent(
     )
 
 
-def fit_of_runs(found: Sequence[tuple[Run, Estimate]], confidence: float = CONFIDENCE) -> PowerLaw | str:
-    """:func:`fit_exponent` of runs and their times; the reason as text where there is none.
+def fit_of_runs(
+    found: Sequence[tuple[Run, Estimate]], confidence: float = CONFIDENCE, against: str = "n"
+) -> PowerLaw | str:
+    """:func:`fit_exponent` of runs and their times in the identity column ``against``; the reason where there is none.
 
-    Runs of one n and index share their training subset and are not independent: they enter as one point, their
+    Runs of one such value and index share their training subset and are not independent: they enter as one point, their
     geometric mean, a bound where one of them is. Runs whose tables have no index enter one by one.
     """
     points: dict[object, list[Estimate]] = {}
-    sizes: dict[object, int] = {}
+    sizes: dict[object, float] = {}
     for place, (run, time) in enumerate(found):
-        key = (run.n, run.identity.get("index", f"run {place}"))
+        size = float(run.identity[against])
+        key = (size, run.identity.get("index", f"run {place}"))
         points.setdefault(key, []).append(time)
-        sizes[key] = run.n
+        sizes[key] = size
     means = [math.exp(np.mean([math.log(each.bound) for each in times])) for times in points.values()]
     censored = [any(each.censored for each in times) for times in points.values()]
     try:

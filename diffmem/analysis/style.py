@@ -1,9 +1,12 @@
 """The look of the figures: one palette, one size of type, axes of powers of two for n."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from diffmem.analysis.estimate import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -108,3 +111,38 @@ def legend_of_n(figure: "Figure", colors: dict[int, Any]) -> None:
 
     handles = [Line2D([], [], color=color, marker="o", ms=3, label=f"n = {n}") for n, color in colors.items()]
     figure.legend(handles=handles, loc="outside right upper")
+
+
+def draw_estimates(
+    ax: "Axes",
+    found: Sequence[tuple[float, Estimate]],
+    shift: float,
+    color: object,
+    marker: str,
+    fill: object,
+    label: str,
+) -> None:
+    """Points (x, estimate) with intervals, moved by the factor ``shift``; an arrow where one is censored or open."""
+
+    def arrow(at: float, y: float, points: int) -> None:
+        style = {"arrowstyle": "<-", "color": color, "lw": 1}
+        ax.annotate("", (at, y), xytext=(0, points), textcoords="offset points", arrowprops=style)
+
+    for x, each in found:
+        open_below, open_above = each.low == 0 or math.isinf(each.low), math.isinf(each.high)
+        bottom, top = each.bound if open_below else each.low, each.last if open_above else each.high
+        ax.plot([x * shift] * 2, [bottom, top], color=color, lw=1, zorder=2)
+        if open_below:
+            arrow(x * shift, bottom, -14)
+        if open_above:
+            arrow(x * shift, max(top, each.bound), 14)
+    ax.plot(
+        [x * shift for x, _ in found],
+        [each.bound for _, each in found],
+        marker,
+        ms=5,
+        color=color,
+        mfc=fill,
+        label=label or None,
+        zorder=3,
+    )
