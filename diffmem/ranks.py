@@ -18,8 +18,8 @@ def share(num: int) -> range:
     return range(-(-num * rank // world_size), -(-num * (rank + 1) // world_size))
 
 
-def batch_rows(num_local: int) -> tuple[int, slice]:
-    """Size of the global batch to which every rank brings ``num_local`` rows, and which of its rows are this rank's."""
+def batch_share(num_local: int) -> tuple[int, slice]:
+    """Size of the global batch to which every rank brings ``num_local`` items, and which of them are this rank's."""
     rank, world_size = rank_and_world()
     return num_local * world_size, slice(rank * num_local, (rank + 1) * num_local)
 

@@ -46,12 +46,12 @@ def normal(seed: int, name: str, step: int, shape: tuple[int, ...]) -> Tensor:
     return torch.randn(shape, generator=stream(seed, name, step))
 
 
-def normal_rows(seed: int, name: str, rows: range, shape: tuple[int, ...]) -> Tensor:
-    """Standard normal (len(rows), \\*shape), row i drawn from a stream of its own.
+def normals(seed: int, name: str, numbers: range, shape: tuple[int, ...]) -> Tensor:
+    """Standard normal (len(numbers), \\*shape), number i drawn from a stream of its own.
 
-    Row i does not depend on which other rows are asked for: sample i starts from noise i whatever
+    It does not depend on which others are asked for: sample i starts from noise i whatever
     the batch or the rank.
     """
-    if not rows:
+    if not numbers:
         return torch.empty(0, *shape)
-    return torch.stack([normal(seed, name, row, shape) for row in rows])
+    return torch.stack([normal(seed, name, number, shape) for number in numbers])

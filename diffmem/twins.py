@@ -108,7 +108,7 @@ def compare_twins(
 
 def _check_disjoint(a: ReopenedRun, b: ReopenedRun) -> None:
     """Models that share training images would agree on those."""
-    shared = set(a.data.train_rows) & set(b.data.train_rows)
+    shared = set(a.data.train_positions) & set(b.data.train_positions)
     if shared or a.data.fingerprint() != b.data.fingerprint():
         raise DataError(
             f"{a.folder} and {b.folder}",

@@ -23,9 +23,9 @@ def test_a_stream_is_a_function_of_its_address(seed, step):
 
 @given(st.integers(0, 50), st.integers(0, 50))
 def test_a_row_does_not_depend_on_the_rows_beside_it(start, length):
-    rows = range(start, start + length)
-    every = rng.normal_rows(0, "sample", range(100), (2, 3))
-    assert torch.equal(rng.normal_rows(0, "sample", rows, (2, 3)), every[start : start + length])
+    numbers = range(start, start + length)
+    every = rng.normals(0, "sample", range(100), (2, 3))
+    assert torch.equal(rng.normals(0, "sample", numbers, (2, 3)), every[start : start + length])
 
 
 def test_streams_leave_the_global_generator_alone():

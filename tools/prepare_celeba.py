@@ -47,13 +47,13 @@ def time_plain_loop(source: Path, size: int, rgb: bool, skipped: set[str], sampl
     """
     torch.set_num_threads(1)
     pictures = open_source(source)
-    readable = [index for index, name in enumerate(pictures.names) if name not in skipped]
+    readable = [position for position, name in enumerate(pictures.names) if name not in skipped]
     steps = [transforms.ToTensor(), transforms.Resize(size, antialias=True), transforms.CenterCrop(size)]
     transform = transforms.Compose(steps if rgb else [*steps, transforms.Grayscale(1)])
     chosen = readable[:: -(-len(readable) // sample)]
     start = time.perf_counter()
-    for index in chosen:
-        transform(Image.open(io.BytesIO(pictures.read(index))).convert("RGB"))
+    for position in chosen:
+        transform(Image.open(io.BytesIO(pictures.read(position))).convert("RGB"))
     return len(chosen) / (time.perf_counter() - start)
 
 

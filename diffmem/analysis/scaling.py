@@ -247,22 +247,22 @@ def _tobit(design: Array, y: Array, censored: np.ndarray) -> tuple[Array, float,
     start = float(np.sqrt(np.mean((y[seen] - design[seen] @ beta) ** 2)))
     h = 1 / max(start, _START_STD)
     theta = np.append(beta * h, h)
-    rows = np.column_stack([-design, y])  # residual / σ = rows @ theta
+    whitened = np.column_stack([-design, y])  # residual / σ = whitened @ theta
 
     def value(theta: Array) -> float:
         if theta[-1] <= 0:
             return -math.inf
-        z = rows @ theta
+        z = whitened @ theta
         return float(seen.sum() * np.log(theta[-1]) - 0.5 * (z[seen] ** 2).sum() + log_ndtr(-z[censored]).sum())
 
     current = value(theta)
     for _ in range(200):
-        z = rows @ theta
+        z = whitened @ theta
         # the inverse Mills ratio φ(z)/Φ(−z)
         mills = np.exp(-0.5 * z[censored] ** 2 - 0.5 * math.log(2 * math.pi) - log_ndtr(-z[censored]))
-        gradient = -rows[seen].T @ z[seen] - rows[censored].T @ mills
+        gradient = -whitened[seen].T @ z[seen] - whitened[censored].T @ mills
         weight = mills * (mills - z[censored])
-        hessian = -rows[seen].T @ rows[seen] - (rows[censored].T * weight) @ rows[censored]
+        hessian = -whitened[seen].T @ whitened[seen] - (whitened[censored].T * weight) @ whitened[censored]
         gradient[-1] += seen.sum() / theta[-1]
         hessian[-1, -1] -= seen.sum() / theta[-1] ** 2
         step = np.linalg.solve(-hessian, gradient)

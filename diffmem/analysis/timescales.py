@@ -289,9 +289,9 @@ def _crossing_times(steps: Array, values: Array, level: float, shape: Array, to_
     later = np.logical_and.accumulate(reached[:, ::-1], axis=1)[:, ::-1] if to_the_end else reached
     lasting = reached[:, :-1] & later[:, 1:]
     found, at = lasting.any(axis=1), lasting.argmax(axis=1)
-    before, rows = np.maximum(at - 1, 0), np.arange(len(values))
+    before, curve = np.maximum(at - 1, 0), np.arange(len(values))
     with np.errstate(invalid="ignore", divide="ignore"):
-        fraction = (level - values[rows, before]) / (values[rows, at] - values[rows, before])
+        fraction = (level - values[curve, before]) / (values[curve, at] - values[curve, before])
         inside = log_steps[before] + (log_steps[at] - log_steps[before]) * fraction**shape
     never_short = (at == 0) | np.isneginf(log_steps[before])
     unconfirmed = log_steps[np.where(reached[:, -1], -2, -1)]

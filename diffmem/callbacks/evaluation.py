@@ -217,23 +217,23 @@ class Evaluation(UpdateCallback):
             "sampler": self.sampler.name if num_samples else None,
             **(pl_module.columns(step) if hasattr(pl_module, "columns") else {}),
         }
-        rows = ranks.share(num_samples)
+        numbers = ranks.share(num_samples)
 
         def announce() -> None:
             for observer in observers:
                 observer.on_sampling(trainer, pl_module)
 
-        samples = self.sample(pl_module, rows, data.train_images.shape[1:], announce, view.name)
+        samples = self.sample(pl_module, numbers, data.train_images.shape[1:], announce, view.name)
         snapshot = Snapshot(
             step=step,
             samples=self._finite(step, samples),
-            rows=rows,
+            numbers=numbers,
             num_samples=num_samples,
             model=pl_module,
             data=data,
             folder=folder,
             view=view.name,
-            labels=labels_of_samples(pl_module, rows),
+            labels=labels_of_samples(pl_module, numbers),
         )
         # one process can stop at any call of the network; several only where all of them call it
         with before_each_call(pl_module, announce if ranks.rank_and_world()[1] == 1 else None):
@@ -257,23 +257,23 @@ class Evaluation(UpdateCallback):
     def sample(
         self,
         pl_module: pl.LightningModule,
-        rows: range,
+        numbers: range,
         shape: tuple[int, ...],
         announce: Callable[[], None] = lambda: None,
         view: str = "",
     ) -> Tensor:
-        """Samples number ``rows``, (len(rows), \\*shape); ``announce`` is called equally often on every rank.
+        """Samples number ``numbers``, (len(numbers), \\*shape); ``announce`` is called equally often on every rank.
 
         It is called before each batch, and before each call of the network for a batch that every rank has.
         """
         found = [torch.empty(0, *shape, device=pl_module.device)]
         world_size = ranks.rank_and_world()[1]
         smallest_share, rest = divmod(self._num_samples_of(pl_module), world_size)
-        of_all = range(0, max(smallest_share + min(rest, 1), len(rows)), self.batch_size)
+        of_all = range(0, max(smallest_share + min(rest, 1), len(numbers)), self.batch_size)
         for start in of_all:
             self.share_sampled = start / of_all.stop
             announce()
-            if batch := rows[start : start + self.batch_size]:
+            if batch := numbers[start : start + self.batch_size]:
                 noise = partial(self._noise, batch, tuple(shape), pl_module.device)
                 labels = labels_of_samples(pl_module, batch)
                 told = {} if labels is None else {"labels": labels, "guidance": self._guidance[view]}
@@ -281,10 +281,10 @@ class Evaluation(UpdateCallback):
                     found.append(pl_module.sample(noise(), self._samplers[view], noise, **told).float())
         return torch.cat(found)
 
-    def _noise(self, rows: range, shape: tuple[int, ...], device: torch.device, index: int | None = None) -> Tensor:
-        """What samples number ``rows`` start from, or what a stochastic step that leaves ``index`` adds to them."""
-        rows = range(self.first_sample + rows.start, self.first_sample + rows.stop)
-        return rng.normal_rows(self.seed, "sample" if index is None else f"sample/{index}", rows, shape).to(device)
+    def _noise(self, numbers: range, shape: tuple[int, ...], device: torch.device, index: int | None = None) -> Tensor:
+        """What samples number ``numbers`` start from, or what a stochastic step that leaves ``index`` adds to them."""
+        numbers = range(self.first_sample + numbers.start, self.first_sample + numbers.stop)
+        return rng.normals(self.seed, "sample" if index is None else f"sample/{index}", numbers, shape).to(device)
 
     @staticmethod
     def _finite(step: int, samples: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class FeatureSpace:
         """``snapshot`` in the space of the features.
 
         Raises:
-            ConfigError: The features of an image are no row of numbers.
+            ConfigError: The features of an image are no vector.
         """
         if self.features is None:
             return snapshot
@@ -55,7 +55,7 @@ class FeatureSpace:
         def features_of(images: Tensor) -> Tensor:
             if not len(images):
                 return images.new_empty(0, 0)
-            return torch.cat([self._rows(each.to(snapshot.device)) for each in images.split(_BATCH)])
+            return torch.cat([self._vectors(each.to(snapshot.device)) for each in images.split(_BATCH)])
 
         if self._images is None:
             self._images = FeatureImages(snapshot.data, features_of)
@@ -63,13 +63,13 @@ class FeatureSpace:
         width = self._images.train_images.shape[1]
         return replace(snapshot, samples=samples.reshape(len(samples), width), data=self._images)
 
-    def _rows(self, images: Tensor) -> Tensor:
+    def _vectors(self, images: Tensor) -> Tensor:
         with torch.no_grad():
             found = self.features(images)  # type: ignore[misc]
         if not isinstance(found, Tensor) or len(found) != len(images):
             raise ConfigError(
                 "features",
-                got="no tensor with a row for each image",
+                got="no tensor with a vector for each image",
                 expected="features (B, D) of images (B, …)",
                 remedy="set --memorization.features.class_path to another module",
             )

@@ -110,7 +110,7 @@ class FID(EvaluationObserver):
             **self.inception.protocol,
             "num_samples": num_samples,
             "reference_size": data.reference_size,
-            "references": [self._source(data, data.reference_rows(number)) for number in self._numbers(data)],
+            "references": [self._source(data, data.reference_positions(number)) for number in self._numbers(data)],
             "kid": f"kernel (x·y/2048 + 1)³, {self.kid_subsets} subsets of {self._subset_size(data, num_samples)}",
         }
         return {"id": f"fid-{short_hash(protocol)}", **protocol}
@@ -122,7 +122,9 @@ class FID(EvaluationObserver):
         self.inception.to(snapshot.device)
         features = self._sample_features(snapshot)
         if self._references is None:
-            self._references = [self._reference(snapshot, data.reference_rows(each)) for each in self._numbers(data)]
+            self._references = [
+                self._reference(snapshot, data.reference_positions(each)) for each in self._numbers(data)
+            ]
             self._train = self._training_distance(snapshot)
         size = self._subset_size(data, snapshot.num_samples)
         kid = [kernel_distance(features, others, 0, self.kid_subsets, size) for _, others in self._references]
@@ -143,11 +145,11 @@ class FID(EvaluationObserver):
                 expected=f"{snapshot.num_samples} for FID",
                 remedy="give every rank its share of the samples",
             )
-        first = snapshot.rows.start
+        first = snapshot.numbers.start
         return self._features(
             snapshot.num_samples,
-            snapshot.rows,
-            lambda rows: snapshot.data.to_unit(snapshot.samples[rows.start - first : rows.stop - first]),
+            snapshot.numbers,
+            lambda numbers: snapshot.data.to_unit(snapshot.samples[numbers.start - first : numbers.stop - first]),
             snapshot.device,
         )
 
@@ -161,11 +163,11 @@ class FID(EvaluationObserver):
         data: ImageData = snapshot.data
         key = {
             **self.inception.protocol,
-            "train": self._source(data, data.train_rows),
-            "references": [self._source(data, data.reference_rows(number)) for number in self._numbers(data)],
+            "train": self._source(data, data.train_positions),
+            "references": [self._source(data, data.reference_positions(number)) for number in self._numbers(data)],
         }
         distances = self._cached(
-            snapshot, "train", key, lambda: self._distances(self._features_at(snapshot, data.train_rows))
+            snapshot, "train", key, lambda: self._distances(self._features_at(snapshot, data.train_positions))
         )
         return distances.mean().item()
 
@@ -179,14 +181,14 @@ class FID(EvaluationObserver):
         """Features of the images at ``positions`` of the data's order, (len(positions), 2048)."""
         num, unit_images = len(positions), snapshot.data.unit_images
         return self._features(
-            num, ranks.share(num), lambda rows: unit_images(positions[rows.start : rows.stop]), snapshot.device
+            num, ranks.share(num), lambda numbers: unit_images(positions[numbers.start : numbers.stop]), snapshot.device
         )
 
-    def _features(self, num: int, rows: range, images: Callable[[range], Tensor], device: torch.device) -> Tensor:
-        """Features (num, 2048) of which this rank computes ``rows``, on every rank."""
+    def _features(self, num: int, numbers: range, images: Callable[[range], Tensor], device: torch.device) -> Tensor:
+        """Features (num, 2048) of which this rank computes ``numbers``, on every rank."""
         features = torch.zeros(num, self.inception.dimension, device=device)
-        for start in range(rows.start, rows.stop, self.batch_size):
-            block = range(start, min(start + self.batch_size, rows.stop))
+        for start in range(numbers.start, numbers.stop, self.batch_size):
+            block = range(start, min(start + self.batch_size, numbers.stop))
             features[block.start : block.stop] = self.inception(images(block).to(device))
         return ranks.sum_over_ranks(features)
 

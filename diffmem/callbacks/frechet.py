@@ -61,7 +61,7 @@ class Frechet(EvaluationObserver):
             )
         num_groups = 10 if snapshot.num_samples >= _MIN_SAMPLES_FOR_ERROR else 1
         metric = FrechetDistance(self._reference, snapshot.num_samples, num_groups).to(snapshot.device)
-        metric.update(data.to_unit(snapshot.samples).flatten(1), snapshot.rows)
+        metric.update(data.to_unit(snapshot.samples).flatten(1), snapshot.numbers)
         return {
             "frechet_pixels": metric.compute().item(),
             "frechet_pixels_std": metric.standard_error().item() if num_groups > 1 else None,

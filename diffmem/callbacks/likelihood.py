@@ -54,10 +54,10 @@ class Likelihood(EvaluationObserver):
     def measure(self, snapshot: Snapshot) -> Row:
         if self.num_points is None:
             return {}
-        rows, data = ranks.share(self.num_points), snapshot.data
+        numbers, data = ranks.share(self.num_points), snapshot.data
         found = torch.zeros(self.num_points, dtype=torch.float64, device=snapshot.device)
-        for start in range(rows.start, rows.stop, self.batch_size):
-            block = range(start, min(start + self.batch_size, rows.stop))
+        for start in range(numbers.start, numbers.stop, self.batch_size):
+            block = range(start, min(start + self.batch_size, numbers.stop))
             points = data.draw("likelihood", block).to(snapshot.device)
             found[block.start : block.stop] = kl_divergence(
                 data.law.log_density, snapshot.model, points, snapshot.model.schedule, self.num_steps

@@ -85,14 +85,14 @@ class Losses(EvaluationObserver):
         """Mean loss at ``t`` over the images called ``name`` for each draw, (num_draws,) float64."""
         images = snapshot.train_images if name == "train" else snapshot.heldout_images
         labels = snapshot.labels_of(name)
-        rows = ranks.share(len(images))
+        numbers = ranks.share(len(images))
         index = snapshot.model.schedule.index_of(t)
         total = torch.zeros(self.num_draws, dtype=torch.float64, device=snapshot.device)
         for draw in range(self.num_draws):
-            for start in range(0, len(rows), self.batch_size):
-                block = rows[start : start + self.batch_size]
+            for start in range(0, len(numbers), self.batch_size):
+                block = numbers[start : start + self.batch_size]
                 x = images[block.start : block.stop]
-                noise = rng.normal_rows(self.seed, f"loss/{name}/{draw}", block, tuple(x.shape[1:]))
+                noise = rng.normals(self.seed, f"loss/{name}/{draw}", block, tuple(x.shape[1:]))
                 steps = torch.full((len(x),), index, device=snapshot.device)
                 told = () if labels is None else (labels[block.start : block.stop].to(snapshot.device),)
                 total[draw] += snapshot.model.losses(x, noise.to(snapshot.device), steps, *told).double().sum()

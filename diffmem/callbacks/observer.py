@@ -60,7 +60,7 @@ class Snapshot:
     Attributes:
         step: Number of optimizer updates.
         samples: This rank's share of the samples, (·, \\*), centred like the training images.
-        rows: Which of the samples those are.
+        numbers: Which of the samples those are.
         num_samples: Number of samples over all ranks, 0 for a model that cannot sample.
         model: The module, in eval mode, with ``schedule``, ``losses`` and ``score``.
         data: Training and held-out images.
@@ -71,7 +71,7 @@ class Snapshot:
 
     step: int
     samples: Tensor
-    rows: range
+    numbers: range
     num_samples: int
     model: pl.LightningModule
     data: Images
@@ -121,12 +121,12 @@ class Snapshot:
         return self._nearest(self.heldout_images[:n])
 
     def gathered(self, values: Tensor) -> Tensor:
-        """One value or row for each sample of this rank, (·, \\*), as (num_samples, \\*) in the order of the samples.
+        """One value or vector for each sample of this rank, (·, \\*), as (num_samples, \\*) in the samples' order.
 
         Exact, so that what is computed from it does not depend on the number of ranks. A collective.
         """
         whole = values.new_zeros(self.num_samples, *values.shape[1:])
-        whole[self.rows.start : self.rows.stop] = values
+        whole[self.numbers.start : self.numbers.stop] = values
         return ranks.sum_over_ranks(whole)
 
     def put_rows(self, table: str, rows: Iterable[Row]) -> None:

@@ -88,15 +88,15 @@ class Pictures(EvaluationObserver):
         distances, indices = (each.cpu() for each in snapshot.train_neighbors)
         null = snapshot.null_neighbors
         copied = Counter(indices[is_memorized(distances, self.threshold), 0].tolist())
-        shown = {*indices[: self.num_samples, 0].tolist(), *(row for row, _ in copied.most_common(_MAX_COPIED))}
-        rows = torch.tensor(sorted(shown))
+        shown = {*indices[: self.num_samples, 0].tolist(), *(image for image, _ in copied.most_common(_MAX_COPIED))}
+        members = torch.tensor(sorted(shown))
         KeptSamples(
             images=_bytes(snapshot, snapshot.samples[: self.num_samples]),
             nearest=indices.int().numpy(),
             distances=distances.float().numpy(),
             null_distances=np.zeros((0, 2), np.float32) if null is None else null.distances.cpu().float().numpy(),
-            train_rows=rows.int().numpy(),
-            train_images=_bytes(snapshot, snapshot.train_images[rows.to(snapshot.device)]),
+            train_rows=members.int().numpy(),
+            train_images=_bytes(snapshot, snapshot.train_images[members.to(snapshot.device)]),
         ).write(snapshot.view_folder, snapshot.step)
 
 

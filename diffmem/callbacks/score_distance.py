@@ -87,14 +87,15 @@ class ScoreDistance(EvaluationObserver):
 
     def _noised_points(self, snapshot: Snapshot, name: str, index: int) -> tuple[Tensor, Tensor]:
         """This rank's noised points (·, \\*) at a diffusion step and the score of their law there."""
-        rows, data = ranks.share(self.num_points), snapshot.data
+        numbers, data = ranks.share(self.num_points), snapshot.data
         t = snapshot.model.schedule.time[index].item()
         law: GaussianMixture
         if name == "population":
-            law, x = data.law, data.draw(f"scores/{self.seed}", rows)
+            law, x = data.law, data.draw(f"scores/{self.seed}", numbers)
         else:
-            law, x = empirical_law(data.train_images), data.train_images[[row % len(data.train_images) for row in rows]]
-        noise = rng.normal_rows(self.seed, f"scores/{name}", rows, tuple(data.train_images.shape[1:]))
+            law, images = empirical_law(data.train_images), data.train_images
+            x = images[[number % len(images) for number in numbers]]
+        noise = rng.normals(self.seed, f"scores/{name}", numbers, tuple(data.train_images.shape[1:]))
         x, noise = x.to(snapshot.device), noise.to(snapshot.device)
         x_t = math.exp(-t) * x + math.sqrt(-math.expm1(-2 * t)) * noise
         return x_t, law.score(x_t, t).to(x_t)

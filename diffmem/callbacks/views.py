@@ -108,10 +108,10 @@ def weights_in_place(
     return next(averages).in_place(model, float(view.weights))
 
 
-def labels_of_samples(model: pl.LightningModule, rows: range) -> Tensor | None:
-    """Label i mod K of each sample i of ``rows``, (len(rows),) int64 on the model's device; None if unconditional."""
+def labels_of_samples(model: pl.LightningModule, numbers: range) -> Tensor | None:
+    """Label i mod K of each sample i of ``numbers``, (len(numbers),) int64 on the device; None if unconditional."""
     num_classes: int = getattr(model, "num_classes", 0)
-    return torch.arange(rows.start, rows.stop, device=model.device) % num_classes if num_classes else None
+    return torch.arange(numbers.start, numbers.stop, device=model.device) % num_classes if num_classes else None
 
 
 def check_labels(model: pl.LightningModule, data: SubsetData) -> None:

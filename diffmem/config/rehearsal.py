@@ -24,7 +24,7 @@ def rehearse(optimizer: Mapping[str, Any], scheduler: Mapping[str, Any] | None) 
         ConfigError: A step fails, or gives a learning rate that is negative or no number.
     """
     device = "cuda" if optimizer["init_args"].get("capturable") and torch.cuda.is_available() else "cpu"
-    weights = [torch.nn.Parameter(torch.ones(rows, 3, device=device)) for rows in (2, 4, 5)]
+    weights = [torch.nn.Parameter(torch.ones(size, 3, device=device)) for size in (2, 4, 5)]
     calls = 0
 
     def closure() -> torch.Tensor:

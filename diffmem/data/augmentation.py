@@ -39,11 +39,11 @@ class Augmentation:
         moves = 2 * self.shift + 1
         row_move, column_move = version // moves % moves - self.shift, version % moves - self.shift
         height, width = images.shape[2:]
-        rows = (torch.arange(height, device=version.device) - row_move[:, None]).clamp(0, height - 1)
-        columns = (torch.arange(width, device=version.device) - column_move[:, None]).clamp(0, width - 1)
-        columns = torch.where(version[:, None] // moves**2 == 1, width - 1 - columns, columns)
+        y = (torch.arange(height, device=version.device) - row_move[:, None]).clamp(0, height - 1)
+        x = (torch.arange(width, device=version.device) - column_move[:, None]).clamp(0, width - 1)
+        x = torch.where(version[:, None] // moves**2 == 1, width - 1 - x, x)
         batch = torch.arange(len(images), device=version.device)[:, None, None]
-        return images.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        return images.permute(0, 2, 3, 1)[batch, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
 
     def versions(self, images: Tensor) -> Tensor:
         """All versions of ``images`` (n, C, H, W), (V, n, C, H, W)."""

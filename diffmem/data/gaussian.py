@@ -60,17 +60,17 @@ class DrawnData(SubsetData):
     def setup(self, stage: str | None = None) -> None:
         self.check()
         self.mean = torch.zeros(self.law.dim)
-        self.train_images = self.unit_images(self.train_rows)
+        self.train_images = self.unit_images(self.train_positions)
         self.test_images = self.draw("test", range(self.num_test))
 
-    def draw(self, name: str, rows: range) -> Tensor:
-        """Points number ``rows`` of those called ``name``, (len(rows), d)."""
-        if not rows:
+    def draw(self, name: str, numbers: range) -> Tensor:
+        """Points number ``numbers`` of those called ``name``, (len(numbers), d)."""
+        if not numbers:
             return torch.empty(0, self.law.dim)
-        return torch.stack([self.law.draw(generator) for generator in self._streams(name, rows)])
+        return torch.stack([self.law.draw(generator) for generator in self._streams(name, numbers)])
 
-    def _streams(self, name: str, rows: range) -> Iterator[torch.Generator]:
-        return (rng.stream(self.draw_seed, f"points/{name}", row) for row in rows)
+    def _streams(self, name: str, numbers: range) -> Iterator[torch.Generator]:
+        return (rng.stream(self.draw_seed, f"points/{name}", number) for number in numbers)
 
     @property
     def num_true_classes(self) -> int:
@@ -79,12 +79,12 @@ class DrawnData(SubsetData):
     def true_labels(self, part: Part) -> Tensor | None:
         if self.num_true_classes == 1:
             return None
-        rows = self.train_rows if part == "train" else range(self.num_test)
-        return torch.tensor([self.law.draw_component(generator) for generator in self._streams(part, rows)])
+        numbers = self.train_positions if part == "train" else range(self.num_test)
+        return torch.tensor([self.law.draw_component(generator) for generator in self._streams(part, numbers)])
 
-    def unit_images(self, rows: range) -> Tensor:
-        """Training points number ``rows``, (len(rows), d)."""
-        return self.draw("train", rows)
+    def unit_images(self, positions: range) -> Tensor:
+        """Training points at ``positions``, (len(positions), d)."""
+        return self.draw("train", positions)
 
     def to_unit(self, images: Tensor) -> Tensor:
         """The points themselves, which have no pixel range."""

@@ -118,8 +118,8 @@ class ImageData(SubsetData):
     def true_labels(self, part: Part) -> Tensor | None:
         if self._pool_labels is None:
             return None
-        rows = self.train_rows if part == "train" else self._test_rows
-        return self._pool_labels[self._order()[rows.start : rows.stop]]
+        positions = self.train_positions if part == "train" else self._test_positions
+        return self._pool_labels[self._order()[positions.start : positions.stop]]
 
     def fingerprint(self) -> dict[str, Any]:
         """What identifies the images of the source, for the record of the run."""
@@ -173,10 +173,10 @@ class ImageData(SubsetData):
 
     def setup(self, stage: str | None = None) -> None:
         self.check()
-        train = self.unit_images(self.train_rows) * self.pixel_scale
+        train = self.unit_images(self.train_positions) * self.pixel_scale
         self.mean = train.mean(0)
         self.train_images = train - self.mean
-        self.test_images = self.unit_images(self._test_rows) * self.pixel_scale - self.mean
+        self.test_images = self.unit_images(self._test_positions) * self.pixel_scale - self.mean
         distance, limit = mean_distance(self.train_images, self.test_images)
         if distance > limit and ranks.rank_and_world()[0] == 0:
             warnings.warn(
@@ -187,10 +187,10 @@ class ImageData(SubsetData):
             )
 
     def augmented(self, images: Tensor, number: int) -> Tensor:
-        """Each image in one of its versions, drawn for the global batch; this rank takes its rows."""
+        """Each image in one of its versions, drawn for the global batch; this rank takes its share."""
         if self.augmentation.num_versions == 1:
             return images
-        size, mine = ranks.batch_rows(len(images))
+        size, mine = ranks.batch_share(len(images))
         version = send(self.augmentation.draw(self.seed, number, size)[mine], images.device)
         mean = self.mean.to(images)
         return self.augmentation.apply(images + mean, version) - mean
@@ -203,18 +203,18 @@ class ImageData(SubsetData):
         return self.augmentation.versions(images + mean) - mean
 
     @property
-    def _test_rows(self) -> range:
+    def _test_positions(self) -> range:
         end = len(self._pool) - self.test_index * self.num_test
         return range(end - self.num_test, end)
 
-    def reference_rows(self, number: int) -> range:
+    def reference_positions(self, number: int) -> range:
         """Positions of reference set ``number`` in the order."""
         first = len(self._pool) - self.num_held_out + number * self.reference_size
         return range(first, first + self.reference_size)
 
-    def unit_images(self, rows: range) -> Tensor:
-        """Images at positions ``rows`` of the order, (len(rows), C, H, W) in [0, 1], not centred."""
-        images = torch.from_numpy(np.ascontiguousarray(self._pool[self._order()[rows.start : rows.stop]]))
+    def unit_images(self, positions: range) -> Tensor:
+        """Images at ``positions`` of the order, (len(positions), C, H, W) in [0, 1], not centred."""
+        images = torch.from_numpy(np.ascontiguousarray(self._pool[self._order()[positions.start : positions.stop]]))
         if images.dtype == torch.uint8:
             return images.float() / 255
         low, high = (images.min().item(), images.max().item()) if images.numel() else (0.0, 1.0)

@@ -73,15 +73,17 @@ class Labels:
         """Number K of labels of ``n`` training samples whose source has ``num_true``."""
         return {"none": 0, "true": num_true, "random": self.num_random, "unique": n}[self.kind]
 
-    def of(self, rows: range, part: Part, data: Labelled) -> Tensor | None:
-        """Labels (len(rows),) int64 of the samples at positions ``rows``; None without labels."""
+    def of(self, positions: range, part: Part, data: Labelled) -> Tensor | None:
+        """Labels (len(positions),) int64 of the samples at ``positions``; None without labels."""
         match self.kind:
             case "none":
                 return None
             case "true":
                 return data.true_labels(part)
             case "unique":
-                return torch.arange(len(rows)) if part == "train" else torch.full((len(rows),), data.num_classes)
+                return (
+                    torch.arange(len(positions)) if part == "train" else torch.full((len(positions),), data.num_classes)
+                )
             case "random":
-                streams = (rng.stream(0, f"random labels/{part}", row) for row in rows)
+                streams = (rng.stream(0, f"random labels/{part}", position) for position in positions)
                 return torch.stack([torch.randint(self.num_random, (), generator=each) for each in streams])

@@ -41,8 +41,8 @@ class Patches(ImageData):
 
     def _cut(self, photograph: np.ndarray) -> np.ndarray:
         """The patches of one photograph (H, W, 3) uint8, row by row, (N, C, size, size) uint8."""
-        rows, columns = (length // self.size for length in photograph.shape[:2])
-        whole = photograph[: rows * self.size, : columns * self.size]
+        down, across = (length // self.size for length in photograph.shape[:2])
+        whole = photograph[: down * self.size, : across * self.size]
         if not self.rgb:
             whole = np.rint(whole @ _LUMA)[..., None].astype(np.uint8)
-        return rearrange(whole, "(rows h) (columns w) c -> (rows columns) c h w", h=self.size, w=self.size)
+        return rearrange(whole, "(down h) (across w) c -> (down across) c h w", h=self.size, w=self.size)

@@ -10,14 +10,14 @@ from diffmem import ranks, rng
 
 
 class BatchStream:
-    """Rows of the training set in batch after batch, every epoch a fresh permutation.
+    """Members of the training set in batch after batch, every epoch a fresh permutation.
 
     The permutations are laid end to end and cut into batches, so there is neither padding nor a short last batch; a
     batch may reach into the next epoch. Batch k depends on nothing but ``(seed, k)``.
 
     Args:
         n: Number of training images.
-        batch_size: Rows of a (global) batch.
+        batch_size: Images of a (global) batch.
         seed: Seed of the run.
     """
 
@@ -25,8 +25,8 @@ class BatchStream:
         self.n, self.batch_size, self.seed = n, batch_size, seed
         self._permutations: dict[int, Tensor] = {}
 
-    def rows(self, k: int) -> Tensor:
-        """Rows of batch ``k``, (batch_size,) int64."""
+    def members(self, k: int) -> Tensor:
+        """Which training images batch ``k`` has, (batch_size,) int64."""
         first, end = k * self.batch_size, (k + 1) * self.batch_size
         epochs = range(first // self.n, (end - 1) // self.n + 1)
         self._permutations = {epoch: self._permutation(epoch) for epoch in epochs}
@@ -40,7 +40,7 @@ class BatchStream:
 
 
 class RankBatches:
-    """Iterable over ``(k, rows)`` for one rank: its contiguous share of each global batch.
+    """Iterable over ``(k, members)`` for one rank: its contiguous share of each global batch.
 
     Args:
         stream: The global batches.
@@ -51,6 +51,6 @@ class RankBatches:
         self.stream, self.first = stream, first
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
-        _, mine = ranks.batch_rows(self.stream.batch_size // ranks.rank_and_world()[1])
+        _, mine = ranks.batch_share(self.stream.batch_size // ranks.rank_and_world()[1])
         for k in itertools.count(self.first()):
-            yield k, self.stream.rows(k)[mine]
+            yield k, self.stream.members(k)[mine]

@@ -24,13 +24,13 @@ class Batch(NamedTuple):
     Attributes:
         number: Which batch of the run this is, k.
         images: (B, \\*) float32, as the model sees them.
-        rows: (B,) int64, which of the training samples these are.
+        members: (B,) int64, which of the training samples these are.
         labels: (B,) int64, of data with labels.
     """
 
     number: int
     images: Tensor
-    rows: Tensor
+    members: Tensor
     labels: Tensor | None = None
 
 
@@ -121,7 +121,7 @@ class SubsetData(pl.LightningDataModule):
         raise NotImplementedError
 
     @property
-    def train_rows(self) -> range:
+    def train_positions(self) -> range:
         """Positions of the training subset in the order."""
         return range(self.index * self.n, (self.index + 1) * self.n)
 
@@ -130,8 +130,8 @@ class SubsetData(pl.LightningDataModule):
         """Samples of an epoch, duplicates among them."""
         return self.n + self.num_duplicated * (self.num_copies - 1)
 
-    def unit_images(self, rows: range) -> Tensor:
-        """Samples at positions ``rows`` of the order, (len(rows), \\*), in the units of the source, not centred."""
+    def unit_images(self, positions: range) -> Tensor:
+        """Samples at ``positions`` of the order, (len(positions), \\*), in the units of the source, not centred."""
         raise NotImplementedError
 
     def true_labels(self, part: Part) -> Tensor | None:
@@ -151,7 +151,7 @@ class SubsetData(pl.LightningDataModule):
     @cached_property
     def train_labels(self) -> Tensor | None:
         """(n,) int64, on the CPU; None for data without labels."""
-        return self.labels.of(self.train_rows, "train", self)
+        return self.labels.of(self.train_positions, "train", self)
 
     @cached_property
     def test_labels(self) -> Tensor | None:
@@ -170,16 +170,16 @@ class SubsetData(pl.LightningDataModule):
         return trainer.global_step * trainer.accumulate_grad_batches if trainer else 0
 
     def transfer_batch_to_device(self, batch: tuple[int, Tensor], device: torch.device, dataloader_idx: int) -> Batch:
-        """Rows of the resident training samples, as they are trained on."""
-        number, rows = batch
-        if self.num_duplicated:  # rows from n on are the further copies, of the first K over and over
-            rows = torch.where(rows < self.n, rows, (rows - self.n) % self.num_duplicated)
+        """Members of the resident training set, as they are trained on."""
+        number, members = batch
+        if self.num_duplicated:  # members from n on are the further copies, of the first K over and over
+            members = torch.where(members < self.n, members, (members - self.n) % self.num_duplicated)
         if self._resident is None or self._resident.device != device:
             self._resident = self.train_images.to(device)
             self._resident_labels = None if self.train_labels is None else self.train_labels.to(device)
-        rows = send(rows, device)
-        labels = None if self._resident_labels is None else self._resident_labels[rows]
-        return Batch(number, self.augmented(self._resident[rows], number), rows, labels)
+        members = send(members, device)
+        labels = None if self._resident_labels is None else self._resident_labels[members]
+        return Batch(number, self.augmented(self._resident[members], number), members, labels)
 
     def augmented(self, images: Tensor, number: int) -> Tensor:
         """This rank's ``images`` (B, \\*) of global batch ``number`` as they are trained on: here, as they are."""

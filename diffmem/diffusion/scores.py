@@ -64,8 +64,8 @@ class GaussianMixture:
         means, deviations = self._at(x, t)
         constant = self.dim / 2 * math.log(2 * math.pi) + deviations.log().sum() + math.log(len(means))
         parts = [
-            torch.logsumexp(_exponents(rows / deviations, means / deviations), dim=1) - constant
-            for rows in self._rows(x)
+            torch.logsumexp(_exponents(points / deviations, means / deviations), dim=1) - constant
+            for points in self._blocks(x)
         ]
         return torch.cat(parts)
 
@@ -77,9 +77,9 @@ class GaussianMixture:
         """
         means, deviations = self._at(x, t)
         parts = []
-        for rows in self._rows(x):
-            responsibilities = torch.softmax(_exponents(rows / deviations, means / deviations), dim=1)
-            parts.append((responsibilities @ means - rows) / deviations.square())
+        for points in self._blocks(x):
+            responsibilities = torch.softmax(_exponents(points / deviations, means / deviations), dim=1)
+            parts.append((responsibilities @ means - points) / deviations.square())
         return torch.cat(parts).reshape(x.shape)
 
     def _at(self, x: Tensor, t: float) -> tuple[Tensor, Tensor]:
@@ -89,7 +89,7 @@ class GaussianMixture:
             raise ConfigError("diffusion time t", got=t, expected="above 0", remedy="change it")
         return math.exp(-t) * self.means.to(x.device), variances.sqrt().to(x.device)
 
-    def _rows(self, x: Tensor) -> tuple[Tensor, ...]:
+    def _blocks(self, x: Tensor) -> tuple[Tensor, ...]:
         """``x`` flattened to (N, d) float64, in chunks whose distances fit in memory."""
         return x.flatten(1).double().split(max(1, _CHUNK // len(self.means)))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from diffmem.runs.state import RunState
 
-_FORMAT = "%K|%t|%Z"  # array index, state, working folder
+_FORMAT = "%K|%t|%Z"  # task, state, working folder
 
 
 @dataclass(frozen=True)
@@ -39,5 +39,5 @@ def read_queue(grid: Path) -> Queue | None:
         return None
     here = str(Path.cwd())
     rows = [line.strip().split("|", 2) for line in answer.splitlines() if line.count("|") >= 2]
-    ours = [(int(index), state) for index, state, folder in rows if folder == here and index.isdigit()]
-    return Queue(frozenset(index for index, _ in ours), frozenset(index for index, state in ours if state == "PD"))
+    ours = [(int(task), state) for task, state, folder in rows if folder == here and task.isdigit()]
+    return Queue(frozenset(task for task, _ in ours), frozenset(task for task, state in ours if state == "PD"))

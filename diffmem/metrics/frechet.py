@@ -38,10 +38,10 @@ def feature_moments(features: Tensor | Iterable[Tensor]) -> tuple[Tensor, Tensor
     total, outer, count = torch.zeros(()), torch.zeros(()), 0
     shift: Tensor | None = None
     for batch in [features] if isinstance(features, Tensor) else features:
-        rows = batch.detach().double()
-        shift = rows.mean(0) if shift is None else shift
-        rows = rows - shift
-        total, outer, count = total + rows.sum(0), outer + rows.T @ rows, count + len(rows)
+        batch = batch.detach().double()
+        shift = batch.mean(0) if shift is None else shift
+        centred = batch - shift
+        total, outer, count = total + centred.sum(0), outer + centred.T @ centred, count + len(centred)
     if shift is None or count < 2:
         raise _too_few("samples", count, "at least 2")
     mean = total / count
@@ -146,19 +146,19 @@ class FrechetDistance(Metric):
         )
         self.add_state("count", torch.zeros(num_groups, dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, features: Tensor, indices: Sequence[int] | Tensor) -> None:
-        """Add features (N, D) of the samples numbered ``indices`` (N,), e.g. ``range(first, first + N)``."""
-        if features.ndim != 2 or features.shape != (len(indices), self.total.shape[1]):
+    def update(self, features: Tensor, numbers: Sequence[int] | Tensor) -> None:
+        """Add features (N, D) of the samples numbered ``numbers`` (N,), e.g. ``range(first, first + N)``."""
+        if features.ndim != 2 or features.shape != (len(numbers), self.total.shape[1]):
             raise ConfigError(
                 "features",
-                got=f"shape {tuple(features.shape)} with {len(indices)} indices",
-                expected=f"(N, {self.total.shape[1]}) with N indices",
+                got=f"shape {tuple(features.shape)} with {len(numbers)} numbers",
+                expected=f"(N, {self.total.shape[1]}) with N numbers",
                 remedy="compare features of the space the reference was made in",
             )
-        rows = features.to(self.total) - self.reference.mean.to(self.total)
-        groups = torch.as_tensor(indices, device=rows.device) % self.num_groups
+        centred = features.to(self.total) - self.reference.mean.to(self.total)
+        groups = torch.as_tensor(numbers, device=centred.device) % self.num_groups
         for group in groups.unique().tolist():
-            members = rows[groups == group]
+            members = centred[groups == group]
             self.total[group] += members.sum(0)
             self.outer[group] += members.T @ members
             self.count[group] += len(members)

@@ -49,8 +49,8 @@ def kernel_distance(
     for subset in range(num_subsets):
         generator = stream(seed, "kernel_distance", subset)
         chosen, others = (
-            rows[torch.randperm(len(rows), generator=generator)[:subset_size].to(rows.device)].double()
-            for rows in (features, reference)
+            each[torch.randperm(len(each), generator=generator)[:subset_size].to(each.device)].double()
+            for each in (features, reference)
         )
         values.append(poly_mmd(others, chosen))
     return float(torch.stack(values).mean())

@@ -16,7 +16,7 @@ from diffmem.errors import ConfigError
 
 #: Candidates beyond k that the float32 search hands to the float64 rescoring.
 _MARGIN = 2
-_SAMPLE_ROWS, _TRAIN_ROWS = 1024, 8192
+_SAMPLE_BLOCK, _TRAIN_BLOCK = 1024, 8192
 
 
 @contextmanager
@@ -65,8 +65,8 @@ def nearest_neighbors(samples: Tensor, train: Tensor, k: int = 2) -> tuple[Tenso
     with _full_float32(samples.device):
         candidates = _candidates((samples - center).float(), train, center, min(k + _MARGIN, len(train)))
         found = [
-            _rescored(rows, train, chosen, k)
-            for rows, chosen in zip(samples.split(_SAMPLE_ROWS), candidates.split(_SAMPLE_ROWS), strict=True)
+            _rescored(block, train, chosen, k)
+            for block, chosen in zip(samples.split(_SAMPLE_BLOCK), candidates.split(_SAMPLE_BLOCK), strict=True)
         ]
     distances, indices = zip(*found, strict=True)
     return torch.cat(distances), torch.cat(indices)
@@ -76,11 +76,11 @@ def _candidates(queries: Tensor, train: Tensor, center: Tensor, count: int) -> T
     """Rows of ``train`` that float32 finds nearest to each of the centred ``queries``, (N, count) ascending."""
     scores = queries.new_empty(len(queries), 0)
     candidates = scores.long()
-    for start in range(0, len(train), _TRAIN_ROWS):
-        keys = (train[start : start + _TRAIN_ROWS] - center).float()
+    for start in range(0, len(train), _TRAIN_BLOCK):
+        keys = (train[start : start + _TRAIN_BLOCK] - center).float()
         norms = keys.square().sum(1)
         # ‖q − k‖² − ‖q‖², which orders the keys of one query as their distances do
-        blocks = (torch.addmm(norms, rows, keys.T, alpha=-2) for rows in queries.split(_SAMPLE_ROWS))
+        blocks = (torch.addmm(norms, block, keys.T, alpha=-2) for block in queries.split(_SAMPLE_BLOCK))
         smallest = _smallest_by_topk if train.device.type == "cpu" else _smallest_by_minima
         best, where = zip(*(smallest(block, min(count, len(keys))) for block in blocks), strict=True)
         scores = torch.cat([scores, torch.cat(best)], dim=1)

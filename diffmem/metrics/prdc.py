@@ -12,7 +12,7 @@ from torch import Tensor
 from diffmem.errors import ConfigError
 from diffmem.metrics.memorization import nearest_neighbors
 
-_ROWS = 1024
+_BLOCK = 1024
 
 
 class PRDC(NamedTuple):
@@ -54,8 +54,8 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> PRDC:
     of_real, of_fake = radii(real, k), radii(fake, k)
     holds_real = torch.zeros(len(real), dtype=torch.bool, device=real.device)
     covered, held_by = holds_real.clone(), []
-    for rows, reach in zip(fake.split(_ROWS), of_fake.split(_ROWS), strict=True):
-        distances = torch.cdist(rows, real, compute_mode="donot_use_mm_for_euclid_dist")
+    for block, reach in zip(fake.split(_BLOCK), of_fake.split(_BLOCK), strict=True):
+        distances = torch.cdist(block, real, compute_mode="donot_use_mm_for_euclid_dist")
         inside = distances < of_real
         held_by.append(inside.sum(1))
         covered |= inside.any(0)

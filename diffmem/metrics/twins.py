@@ -55,8 +55,8 @@ def twin_agreement(
     found = [nearest_neighbors(mine, train, 1) for mine, train in zip(samples, trains, strict=True)]
     nearest = [indices[:, 0] for _, indices in found]
     own = [
-        _correlation(mine - mean, train[rows] - mean)
-        for mine, train, rows in zip(samples, trains, nearest, strict=True)
+        _correlation(mine - mean, train[chosen] - mean)
+        for mine, train, chosen in zip(samples, trains, nearest, strict=True)
     ]
     agreement = Agreement(
         correlation=_correlation(samples[0] - mean, samples[1] - mean),
@@ -68,6 +68,6 @@ def twin_agreement(
 
 
 def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Cosine of the angle between the rows, (N,) float64; 0 where one of them is zero."""
+    """Cosine of the angle between the vectors, (N,) float64; 0 where one of them is zero."""
     a, b = a.double().flatten(1), b.double().flatten(1)
     return (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)).clamp(min=1e-300)

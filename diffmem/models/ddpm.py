@@ -99,11 +99,11 @@ class DDPM(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Weighted loss of what the network predicts on one batch.
 
-        Times, noise, dropout masks and labels left out of batch k are drawn for the global batch; each rank takes its
-        rows.
+        Times, noise, dropout masks and labels left out of batch k are drawn for the global batch; each rank takes
+        its share.
         """
         number, images, labels = batch.number, batch.images, batch.labels
-        size, mine = ranks.batch_rows(len(images))
+        size, mine = ranks.batch_share(len(images))
         index = self.times.draw(size, rng.stream(self.seed, "time", number))
         noise = rng.normal(self.seed, "noise", number, (size, *images.shape[1:]))
         if labels is not None:

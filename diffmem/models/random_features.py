@@ -60,16 +60,16 @@ class RandomFeatures(pl.LightningModule):
         return -deviation * self.network(x)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one batch; fresh noises are drawn for the global batch, and each rank takes its rows."""
-        number, images, rows = batch.number, batch.images, batch.rows
+        """Loss of one batch; fresh noises are drawn for the global batch, and each rank takes its share."""
+        number, images = batch.number, batch.images
         if self.num_noisings is None:
-            size, mine = ranks.batch_rows(len(images))
+            size, mine = ranks.batch_share(len(images))
             noise = send(rng.normal(self.seed, "noise", number, (size, *images.shape[1:]))[mine], images.device)
         else:
             if self._noises is None:
                 num = len(self.trainer.datamodule.train_images)  # type: ignore[attr-defined]
                 self._noises = self.fixed_noises(num, tuple(images.shape[1:])).to(images.device)
-            noise = self._noises[rows].flatten(0, 1)
+            noise = self._noises[batch.members].flatten(0, 1)
             images = images.repeat_interleave(self.num_noisings, dim=0)
         index = torch.zeros(len(images), dtype=torch.int64, device=images.device)
         return self.losses(images, noise, index).mean()
@@ -77,7 +77,7 @@ class RandomFeatures(pl.LightningModule):
     def fixed_noises(self, num: int, shape: tuple[int, ...]) -> Tensor:
         """The m noises of each of ``num`` training samples of ``shape``, (num, m, \\*shape)."""
         assert self.num_noisings is not None
-        return rng.normal_rows(self.seed, "noisings", range(num), (self.num_noisings, *shape))
+        return rng.normals(self.seed, "noisings", range(num), (self.num_noisings, *shape))
 
     def losses(self, images: Tensor, noise: Tensor, index: Tensor) -> Tensor:
         """L_t of each image, (B,)."""

@@ -72,9 +72,9 @@ class RandomFeatureNetwork(nn.Module):
         Raises:
             DataError: A row of ``x`` does not have d entries.
         """
-        rows = x.flatten(1)
+        flat = x.flatten(1)
         num_features, dim = self.W.shape
-        if rows.shape[1] != dim:
-            raise DataError("input of the random-feature network", got=f"{rows.shape[1]} values a sample",
+        if flat.shape[1] != dim:
+            raise DataError("input of the random-feature network", got=f"{flat.shape[1]} values a sample",
                             expected=f"{dim}", remedy="set the network's dim to the data's")  # fmt: skip
-        return (self.features(rows) @ self.A.T / math.sqrt(num_features)).reshape(x.shape)
+        return (self.features(flat) @ self.A.T / math.sqrt(num_features)).reshape(x.shape)

@@ -23,7 +23,7 @@ class ChannelDropout(nn.Module):
     """Zeroes whole channels, as ``nn.Dropout2d``, with a mask that does not depend on the number of ranks.
 
     Features of a vector are its channels. Every rank draws the mask of the global batch from the (equally seeded)
-    global generator and takes its rows.
+    global generator and takes its share.
     """
 
     def __init__(self, probability: float) -> None:
@@ -36,7 +36,7 @@ class ChannelDropout(nn.Module):
         """``x`` (B, C, \\*) with some of its channels zero and the others enlarged, in training."""
         if not self.training or self.probability == 0:
             return x
-        size, mine = ranks.batch_rows(len(x))
+        size, mine = ranks.batch_share(len(x))
         uniform = torch.rand(size, x.shape[1], device=x.device)[mine]
         keep = (uniform >= self.probability).to(x) / (1 - self.probability)
         return x * keep.reshape(*keep.shape, *[1] * (x.ndim - 2))

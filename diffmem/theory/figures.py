@@ -49,8 +49,8 @@ def _canvas(path: Path, rows: int, columns: int, size: tuple[float, float]) -> I
 
 def spectrum(panels: Sequence[Panel], setting: Setting, psi_n: float, simulation: str, path: Path) -> None:
     """Figure 4: ρ(λ) over the eigenvalues of ``simulation``, one panel a population, with an inset near zero."""
-    with _canvas(path, 1, len(panels), (6.2 * len(panels), 4.6)) as grid:
-        for axes, (population, curve, bulks, simulated) in zip(grid[0], panels, strict=True):
+    with _canvas(path, 1, len(panels), (6.2 * len(panels), 4.6)) as canvas:
+        for axes, (population, curve, bulks, simulated) in zip(canvas[0], panels, strict=True):
             _density(axes, curve, bulks, simulated, simulation, np.linspace(0, 1.08 * bulks["high"].max(), 50))
             axes.set(xlim=(-0.01 * bulks["high"].max(), 1.08 * bulks["high"].max()), ylim=(2e-5, 3e3))
             law = " + ".join(rf"{weight:g}\,\delta(\lambda - {value:g})" for value, weight in population)
@@ -62,8 +62,8 @@ def spectrum(panels: Sequence[Panel], setting: Setting, psi_n: float, simulation
                 _density(inset, curve, bulks, simulated, simulation, np.geomspace(low, high, 90))
                 inset.set(xscale="log", xlim=(low, high), ylim=(3e-2, 2e3), ylabel="", xlabel=r"$\lambda$ near zero")
                 inset.tick_params(labelsize=8)
-        figure = grid[0, 0].figure
-        figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+        figure = canvas[0, 0].figure
+        figure.legend(*canvas[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
         figure.suptitle(
             rf"$\rho(\lambda)$ of Theorem 3.1: $\psi_p = {setting.psi_p:g}$, $\psi_n = {psi_n:g}$, "
             rf"$t = {setting.t:g}$, $d = {setting.dim}$, {setting.activation}"
@@ -100,8 +100,8 @@ def dynamics(curves: pd.DataFrame, summary: pd.DataFrame, setting: Setting, path
     colors = dict(zip(summary["psi_n"], mpl.colormaps["viridis"](np.linspace(0.08, 0.85, len(summary))), strict=True))
     score, test, train, gen = (rf"$\mathcal{{{letter}}}_{{\rm {name}}}$" for letter, name in
                                (("E", "score"), ("L", "test"), ("L", "train"), ("L", "gen")))  # fmt: skip
-    with _canvas(path, 1, 2, (12.4, 5.2)) as grid:
-        left, right = grid[0]
+    with _canvas(path, 1, 2, (12.4, 5.2)) as canvas:
+        left, right = canvas[0]
         insets = left.inset_axes((0.14, 0.63, 0.38, 0.32)), right.inset_axes((0.14, 0.6, 0.38, 0.35))
         for psi_n, group in curves.groupby("psi_n"):
             style = {"color": colors[psi_n], "lw": 1.6}
@@ -123,7 +123,7 @@ def dynamics(curves: pd.DataFrame, summary: pd.DataFrame, setting: Setting, path
         left.set_ylim(top=100 * max(1.0, curves["score_error"].max() / 8))
         right.set(ylabel=f"{test}, {train}", title="B   losses")
         right.set_ylim(top=1.35 * curves["loss_test"].max())
-        for axes, inset, name in zip(grid[0], insets, (score, gen), strict=True):
+        for axes, inset, name in zip(canvas[0], insets, (score, gen), strict=True):
             axes.set(xscale="log", xlabel=r"training time $\tau = k\eta/d^2$")
             inset.set(xscale="log", yscale="log", xlabel=r"$\tau/\tau_{\rm mem}$", ylabel=name)
             inset.tick_params(labelsize=7.5)
@@ -139,8 +139,8 @@ def phase(table: pd.DataFrame, setting: Setting, path: Path) -> None:
     """Figure 5 C: heat maps of L_gen over (ψ_n, ψ_p), one a τ, on one colour scale."""
     times = sorted(table["tau"].unique())
     highest = table["generalization_loss"].max()
-    with _canvas(path, 1, len(times), (5.0 * len(times) + 0.8, 4.6)) as grid:
-        for axes, tau in zip(grid[0], times, strict=True):
+    with _canvas(path, 1, len(times), (5.0 * len(times) + 0.8, 4.6)) as canvas:
+        for axes, tau in zip(canvas[0], times, strict=True):
             cells = table[table["tau"] == tau].pivot(index="psi_p", columns="psi_n", values="generalization_loss")
             mesh = axes.pcolormesh(_cell_edges(cells.columns), _cell_edges(cells.index), cells,
                                    norm=LogNorm(highest / 1e3, highest), cmap="magma_r", rasterized=True)  # fmt: skip
@@ -153,9 +153,9 @@ def phase(table: pd.DataFrame, setting: Setting, path: Path) -> None:
                 axis.set_ticks([], minor=True)
             axes.grid(False)
             axes.legend(loc="lower right")
-        bar = grid[0, 0].figure.colorbar(mesh, ax=list(grid[0]), extend="min")
+        bar = canvas[0, 0].figure.colorbar(mesh, ax=list(canvas[0]), extend="min")
         bar.set_label(r"$\mathcal{L}_{\rm gen} = \mathcal{L}_{\rm test} - \mathcal{L}_{\rm train}$")
-        grid[0, 0].figure.suptitle(rf"$t = {setting.t:g}$, $d = {setting.dim}$, {setting.activation}")
+        canvas[0, 0].figure.suptitle(rf"$t = {setting.t:g}$, $d = {setting.dim}$, {setting.activation}")
 
 
 def _cell_edges(centers: "pd.Index[float]") -> NDArray[np.float64]:
@@ -175,8 +175,8 @@ def times(summary: pd.DataFrame, setting: Setting, path: Path) -> None:
         "tau_best": ("s", r"least $\mathcal{E}_{\rm score}$"),
     }
     first = summary.drop_duplicates("psi_n")
-    with _canvas(path, 1, 2, (12.4, 4.8)) as grid:
-        left, right = grid[0]
+    with _canvas(path, 1, 2, (12.4, 4.8)) as canvas:
+        left, right = canvas[0]
         for name, key in (("ρ₃", "rho3"), ("ρ₁", "rho1"), ("ρ₂", "rho2")):
             label = rf"$\psi_p/(\Delta_t\lambda)$, $\lambda$ in {_TEX[name]}"
             style = {"color": _BULK_COLORS[name], "alpha": 0.18, "lw": 0, "label": label}
@@ -218,8 +218,8 @@ def exponents(summary: pd.DataFrame, setting: Setting, path: Path) -> None:
     decays = sorted(summary["decay"].unique())
     colors = dict(zip(decays, mpl.colormaps["viridis"](np.linspace(0.08, 0.85, len(decays))), strict=True))
     half = summary[(summary["criterion"] == "share of the final L_gen") & (summary["level"] == 0.5)]
-    with _canvas(path, 1, 1, (6.4, 4.4)) as grid:
-        axes = grid[0, 0]
+    with _canvas(path, 1, 1, (6.4, 4.4)) as canvas:
+        axes = canvas[0, 0]
         for decay, group in summary[summary["criterion"] == "L_gen"].groupby("decay"):
             bars = np.stack([group["exponent"] - group["low"], group["high"] - group["exponent"]])
             style: Any = {"color": colors[decay], "ms": 5, "capsize": 2, "lw": 1.4}

@@ -19,9 +19,9 @@ def test_a_sample_depends_on_its_number_alone(sampler):
 
     module = Linear()
 
-    def samples(batch_size, rows):
+    def samples(batch_size, numbers):
         evaluation = Evaluation(num_samples=10, sampling_steps=7, batch_size=batch_size, sampler=sampler)
-        return evaluation.sample(module, rows, (2,))
+        return evaluation.sample(module, numbers, (2,))
 
     whole = samples(10, range(10))
     assert torch.equal(samples(3, range(10)), whole)

@@ -72,11 +72,11 @@ def test_columns_are_means_and_deviations_over_the_reference_sets(tmp_path):
     columns = FID(weights="w", batch_size=7).measure(snapshot)
     project = Projection("w")
     samples = project(data.to_unit(snapshot.samples))
-    references = [project(data.unit_images(data.reference_rows(number))) for number in range(3)]
+    references = [project(data.unit_images(data.reference_positions(number))) for number in range(3)]
     expected = [by_scipy(samples, each) for each in references]
     assert columns["fid"] == pytest.approx(np.mean(expected), rel=1e-6)
     assert columns["fid_std"] == pytest.approx(np.std(expected, ddof=1), rel=1e-5)
-    train = project(data.unit_images(data.train_rows))
+    train = project(data.unit_images(data.train_positions))
     assert columns["fid_train"] == pytest.approx(np.mean([by_scipy(train, each) for each in references]), rel=1e-6)
     assert columns["kid_std"] > 0
     one = FID(weights="w", references=[2]).measure(snapshot)
@@ -146,11 +146,11 @@ def test_a_cache_that_others_own_is_read_and_not_written(tmp_path, monkeypatch):
 
 def test_shares_of_the_ranks_add_up(tmp_path, monkeypatch):
     data, shares = data_of(), []
-    whole = FID(weights="w")._features_at(snapshot_of(data, tmp_path), data.train_rows)
+    whole = FID(weights="w")._features_at(snapshot_of(data, tmp_path), data.train_positions)
     for rank in range(3):
         monkeypatch.setattr(ranks, "rank_and_world", lambda rank=rank: (rank, 3))
         monkeypatch.setattr(ranks, "sum_over_ranks", lambda values: values)
-        shares.append(FID(weights="w")._features_at(snapshot_of(data, tmp_path), data.train_rows))
+        shares.append(FID(weights="w")._features_at(snapshot_of(data, tmp_path), data.train_positions))
     torch.testing.assert_close(sum(shares), whole)
     assert all((share == 0).all(1).any() for share in shares)
 

@@ -72,7 +72,7 @@ def expected(images, name, draw, t=0.01, seed=0):
     """Mean over images and dimensions of the squared error at this draw."""
     index = DDPM(Echo()).schedule.index_of(t)
     alpha_bar = DDPM(Echo()).schedule.alpha_bar[index].item()
-    noise = rng.normal_rows(seed, f"loss/{name}/{draw}", range(len(images)), (2,)).numpy()
+    noise = rng.normals(seed, f"loss/{name}/{draw}", range(len(images)), (2,)).numpy()
     return np.mean((alpha_bar**0.5 * np.array(images) + ((1 - alpha_bar) ** 0.5 - 1) * noise) ** 2)
 
 

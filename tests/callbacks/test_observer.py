@@ -59,8 +59,8 @@ def test_values_of_all_ranks_come_in_the_order_of_the_samples(monkeypatch):
     monkeypatch.setattr(observer.ranks, "sum_over_ranks", lambda values: values)
     for rank in range(3):
         monkeypatch.setattr(observer.ranks, "rank_and_world", lambda rank=rank: (rank, 3))
-        rows = observer.ranks.share(7)
-        now = replace(snapshot(values, values, values), rows=rows, samples=values[rows.start : rows.stop])
+        numbers = observer.ranks.share(7)
+        now = replace(snapshot(values, values, values), numbers=numbers, samples=values[numbers.start : numbers.stop])
         parts.append(now.gathered(now.samples))
     assert torch.equal(sum(parts), values)
 

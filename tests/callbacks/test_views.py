@@ -163,7 +163,9 @@ def test_a_sample_of_a_conditional_model_does_not_depend_on_batch_or_rank():
     evaluation = Evaluation(num_samples=7, sampling_steps=5, views=[View(guidance=2.0)])
     _, module = measured(evaluation, Counts(True))
     with torch.no_grad():
-        whole, part = (evaluation.sample(module, rows, (4,), view="guidance2") for rows in (range(7), range(3, 7)))
+        whole, part = (
+            evaluation.sample(module, numbers, (4,), view="guidance2") for numbers in (range(7), range(3, 7))
+        )
     torch.testing.assert_close(part, whole[3:])
 
 

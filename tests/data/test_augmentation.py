@@ -38,8 +38,8 @@ def data(**options):
 
 
 def batch(digits, number=3):
-    rows = torch.arange(16)
-    return digits.transfer_batch_to_device((number, rows), torch.device("cpu"), 0)
+    members = torch.arange(16)
+    return digits.transfer_batch_to_device((number, members), torch.device("cpu"), 0)
 
 
 def test_a_batch_is_augmented_in_pixels_and_not_about_the_mean():
@@ -58,11 +58,11 @@ def test_without_augmentation_a_batch_holds_the_images_themselves():
 
 
 def test_ranks_share_one_augmented_batch(monkeypatch):
-    digits, rows = data(flip=True, shift=1), torch.arange(16)
+    digits, members = data(flip=True, shift=1), torch.arange(16)
     whole, halves = batch(digits).images, []
     for rank in (0, 1):
         monkeypatch.setattr("diffmem.ranks.rank_and_world", lambda rank=rank: (rank, 2))
-        mine = rows[8 * rank : 8 * rank + 8]
+        mine = members[8 * rank : 8 * rank + 8]
         halves.append(digits.transfer_batch_to_device((3, mine), torch.device("cpu"), 0).images)
     assert torch.equal(torch.cat(halves), whole)
 
@@ -73,8 +73,10 @@ def test_the_first_k_images_come_m_times_an_epoch(mode, size):
     digits.setup()
     assert digits.batch_size == size
     loader = iter(digits.train_dataloader())
-    rows = torch.cat([digits.transfer_batch_to_device(next(loader), torch.device("cpu"), 0).rows for _ in range(25)])
-    counts = rows[: len(rows) // 25 * 25].reshape(-1, 25)  # epochs of 16 + 3 · 3 images
+    members = torch.cat(
+        [digits.transfer_batch_to_device(next(loader), torch.device("cpu"), 0).members for _ in range(25)]
+    )
+    counts = members[: len(members) // 25 * 25].reshape(-1, 25)  # epochs of 16 + 3 · 3 images
     assert all(each.bincount().tolist() == [4] * 3 + [1] * 13 for each in counts)
     assert len(digits.train_images) == 16
 

@@ -37,8 +37,8 @@ def test_a_subset_is_disjoint_from_the_test_set_and_other_subsets():
         assert each.train_images.shape == (64, 1, 8, 8) and each.test_images.shape == (512, 1, 8, 8)
     order = subsets[0]._order()
     assert sorted(order) == list(range(8480))
-    rows = [order[each.train_rows.start : each.train_rows.stop] for each in subsets] + [order[-512:]]
-    assert len(np.unique(np.concatenate(rows))) == 64 + 64 + 512
+    positions = [order[each.train_positions.start : each.train_positions.stop] for each in subsets] + [order[-512:]]
+    assert len(np.unique(np.concatenate(positions))) == 64 + 64 + 512
 
 
 def test_impossible_patches_are_refused():

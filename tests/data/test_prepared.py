@@ -46,7 +46,7 @@ def test_training_test_and_reference_sets_are_disjoint_or_refused(arguments):
     sets = [
         data.to_unit(data.train_images),
         data.to_unit(data.test_images),
-        *(data.unit_images(data.reference_rows(number)) for number in range(data.num_references)),
+        *(data.unit_images(data.reference_positions(number)) for number in range(data.num_references)),
     ]
     found = [set((images.flatten() * 100).round().int().tolist()) for images in sets]
     sizes = [data.n, data.num_test] + [data.reference_size] * data.num_references
@@ -93,8 +93,8 @@ def test_celeba_takes_the_files_in_their_order(prepared):
     torch.testing.assert_close(data.to_unit(data.train_images), images[10:20])
     torch.testing.assert_close(data.to_unit(data.test_images), images[70:])
     assert data.num_references == 5
-    assert torch.equal(data.unit_images(data.reference_rows(0)), images[30:38])
-    assert torch.equal(data.unit_images(data.reference_rows(4)), images[62:70])
+    assert torch.equal(data.unit_images(data.reference_positions(0)), images[30:38])
+    assert torch.equal(data.unit_images(data.reference_positions(4)), images[62:70])
     assert isinstance(data._pool, np.memmap)
 
 

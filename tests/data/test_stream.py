@@ -10,8 +10,8 @@ SIZES = st.integers(1, 40)
 @given(SIZES, SIZES, st.integers(0, 5))
 def test_batches_end_to_end_are_permutations(n, batch_size, seed):
     stream = BatchStream(n, batch_size, seed)
-    rows = torch.cat([stream.rows(k) for k in range(2 * n)])
-    epochs = rows[: len(rows) // n * n].view(-1, n)
+    members = torch.cat([stream.members(k) for k in range(2 * n)])
+    epochs = members[: len(members) // n * n].view(-1, n)
     assert torch.equal(epochs.sort(dim=1).values, torch.arange(n).expand(len(epochs), n))
 
 
@@ -19,13 +19,13 @@ def test_batches_end_to_end_are_permutations(n, batch_size, seed):
 def test_a_batch_does_not_depend_on_what_was_asked_before(n, batch_size, numbers):
     stream = BatchStream(n, batch_size, seed=1)
     for k in numbers:
-        assert torch.equal(stream.rows(k), BatchStream(n, batch_size, seed=1).rows(k))
+        assert torch.equal(stream.members(k), BatchStream(n, batch_size, seed=1).members(k))
 
 
 def test_every_epoch_has_an_order_of_its_own_and_so_has_every_seed():
     stream = BatchStream(50, 50, seed=0)
-    assert not torch.equal(stream.rows(0), stream.rows(1))
-    assert not torch.equal(stream.rows(0), BatchStream(50, 50, seed=1).rows(0))
+    assert not torch.equal(stream.members(0), stream.members(1))
+    assert not torch.equal(stream.members(0), BatchStream(50, 50, seed=1).members(0))
 
 
 @given(st.sampled_from([1, 2, 3]), st.integers(0, 9))
@@ -38,9 +38,9 @@ def test_the_shares_of_the_ranks_make_up_the_batch(world_size, first):
         original = diffmem.ranks.rank_and_world
         diffmem.ranks.rank_and_world = lambda rank=rank: (rank, world_size)
         try:
-            number, rows = next(iter(RankBatches(stream, lambda: first)))
+            number, members = next(iter(RankBatches(stream, lambda: first)))
         finally:
             diffmem.ranks.rank_and_world = original
         assert number == first
-        shares.append(rows)
-    assert torch.equal(torch.cat(shares), stream.rows(first))
+        shares.append(members)
+    assert torch.equal(torch.cat(shares), stream.members(first))

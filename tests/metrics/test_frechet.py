@@ -22,8 +22,8 @@ def gaussian(seed: int, num: int, dimension: int, scale: float = 1.0, shift: flo
     return scale * torch.randn(num, dimension, generator=generator) @ mix + shift
 
 
-def moments(rows: Tensor) -> tuple[Tensor, Tensor]:
-    return rows.double().mean(0), torch.atleast_2d(torch.cov(rows.double().T))
+def moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    return features.double().mean(0), torch.atleast_2d(torch.cov(features.double().T))
 
 
 def by_sqrtm(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> float:
@@ -35,8 +35,8 @@ def by_sqrtm(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> fl
 class Identity(nn.Module):
     num_features = 12
 
-    def forward(self, rows: Tensor) -> Tensor:
-        return rows
+    def forward(self, features: Tensor) -> Tensor:
+        return features
 
 
 @given(seed=st.integers(0, 10_000), dimension=st.integers(1, 24), scale=st.floats(0.05, 20), shift=st.floats(-5, 5))
@@ -74,12 +74,12 @@ def test_metric_equals_torchmetrics():
 
 
 def test_features_far_from_zero_lose_no_digits():
-    rows, reference = gaussian(0, 100, 6), gaussian(1, 200, 6)
+    features, reference = gaussian(0, 100, 6), gaussian(1, 200, 6)
     near, far = (Reference.from_features([part + shift for part in reference.double().split(30)]) for shift in (0, 1e6))
     distances = []
     for target, shift in ((near, 0), (far, 1e6)):
         metric = FrechetDistance(target)
-        metric.update(rows.double() + shift, range(100))
+        metric.update(features.double() + shift, range(100))
         distances.append(float(metric.compute()))
     assert distances[1] == pytest.approx(distances[0], rel=1e-6)
 
@@ -87,88 +87,88 @@ def test_features_far_from_zero_lose_no_digits():
 @given(cuts=st.lists(st.integers(1, 99), max_size=5), order=st.randoms(use_true_random=False))
 @settings(max_examples=20, deadline=None)
 def test_batches_and_their_order_do_not_matter(cuts, order):
-    rows, reference = gaussian(3, 100, 5), Reference.from_features(gaussian(4, 100, 5))
+    features, reference = gaussian(3, 100, 5), Reference.from_features(gaussian(4, 100, 5))
     whole, split = FrechetDistance(reference, 100), FrechetDistance(reference, 100)
-    whole.update(rows, range(100))
+    whole.update(features, range(100))
     edges = [0, *sorted(set(cuts)), 100]
     parts = [range(*pair) for pair in itertools.pairwise(edges)]
     order.shuffle(parts)
     for part in parts:
-        split.update(rows[part.start : part.stop], part)
+        split.update(features[part.start : part.stop], part)
     assert split.count.equal(whole.count)
     assert float(split.compute()) == pytest.approx(float(whole.compute()), rel=1e-10)
     assert float(split.standard_error()) == pytest.approx(float(whole.standard_error()), rel=1e-8)
 
 
 def test_merging_two_states_equals_one_pass():
-    rows, reference = gaussian(3, 100, 5), Reference.from_features(gaussian(4, 100, 5))
+    features, reference = gaussian(3, 100, 5), Reference.from_features(gaussian(4, 100, 5))
     whole, first, second = (FrechetDistance(reference) for _ in range(3))
-    whole.update(rows, range(100))
-    first.update(rows[::2], range(0, 100, 2))
-    second.update(rows[1::2], torch.arange(1, 100, 2))
+    whole.update(features, range(100))
+    first.update(features[::2], range(0, 100, 2))
+    second.update(features[1::2], torch.arange(1, 100, 2))
     first.merge_state(second)
     assert float(first.compute()) == pytest.approx(float(whole.compute()), rel=1e-12)
 
 
 def test_fewer_reference_samples_than_dimensions():
-    rows, few = gaussian(0, 60, 30).double(), gaussian(1, 12, 30, 1.5).double()
+    features, few = gaussian(0, 60, 30).double(), gaussian(1, 12, 30, 1.5).double()
     reference = Reference.from_features(few)
     assert reference.root.shape == (30, 12)
-    expected = frechet_distance(rows.mean(0), rows.T.cov(), few.mean(0), few.T.cov())
-    assert reference.distance(rows.mean(0), rows.T.cov()) == pytest.approx(expected, rel=1e-7)
+    expected = frechet_distance(features.mean(0), features.T.cov(), few.mean(0), few.T.cov())
+    assert reference.distance(features.mean(0), features.T.cov()) == pytest.approx(expected, rel=1e-7)
 
 
 def test_standard_error_is_the_scatter_over_repeated_samples():
     reference = Reference.from_features(gaussian(0, 2000, 3, 1.5))
     values, errors = [], []
     for seed in range(120):
-        rows = torch.randn(200, 3, generator=torch.Generator().manual_seed(seed)) + 0.5
+        features = torch.randn(200, 3, generator=torch.Generator().manual_seed(seed)) + 0.5
         metric = FrechetDistance(reference, 200, num_groups=20)
-        metric.update(rows, range(200))
+        metric.update(features, range(200))
         values.append(float(metric.compute()))
         errors.append(float(metric.standard_error()))
     assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(values), rel=0.25)
 
 
 def test_jackknife_deletes_each_group_in_turn():
-    rows, reference = gaussian(5, 40, 4), Reference.from_features(gaussian(6, 50, 4))
+    features, reference = gaussian(5, 40, 4), Reference.from_features(gaussian(6, 50, 4))
     metric = FrechetDistance(reference, 40, num_groups=4)
-    metric.update(rows, range(40))
+    metric.update(features, range(40))
     deleted = []
     for group in range(4):
-        kept = rows[torch.arange(40) % 4 != group]
+        kept = features[torch.arange(40) % 4 != group]
         deleted.append(frechet_distance(*moments(kept), reference.mean, reference.covariance))
     assert float(metric.standard_error()) == pytest.approx(np.sqrt(3 * np.var(deleted)), rel=1e-9)
 
 
 def test_one_group_gives_the_same_distance_and_no_error():
-    rows, reference = gaussian(5, 40, 4), Reference.from_features(gaussian(6, 50, 4))
+    features, reference = gaussian(5, 40, 4), Reference.from_features(gaussian(6, 50, 4))
     one, ten = FrechetDistance(reference, num_groups=1), FrechetDistance(reference)
     for metric in (one, ten):
-        metric.update(rows, range(40))
+        metric.update(features, range(40))
     assert one.outer.shape == (1, 4, 4)
     assert float(one.compute()) == pytest.approx(float(ten.compute()), rel=1e-12)
     assert one.standard_error().isnan()
 
 
 def test_reset_pickle_and_clone():
-    rows, reference = gaussian(5, 40, 4), Reference.from_features(gaussian(6, 50, 4))
+    features, reference = gaussian(5, 40, 4), Reference.from_features(gaussian(6, 50, 4))
     metric = FrechetDistance(reference, 40)
-    metric.update(rows, range(40))
+    metric.update(features, range(40))
     for copy in (pickle.loads(pickle.dumps(metric)), metric.clone()):
         assert copy.compute().equal(metric.compute())
     value = metric.compute()
     metric.reset()
     assert metric.outer.count_nonzero() == 0
-    metric.update(rows, range(40))
+    metric.update(features, range(40))
     assert metric.compute().equal(value)
 
 
 def test_a_feature_that_is_not_finite_gives_nan():
-    rows, reference = gaussian(5, 40, 4), Reference.from_features(gaussian(6, 50, 4))
-    rows[7, 2] = torch.inf
+    features, reference = gaussian(5, 40, 4), Reference.from_features(gaussian(6, 50, 4))
+    features[7, 2] = torch.inf
     metric = FrechetDistance(reference, 40)
-    metric.update(rows, range(40))
+    metric.update(features, range(40))
     assert metric.compute().isnan()
     assert metric.standard_error().isnan()
 
@@ -181,7 +181,7 @@ def test_mistakes_are_named():
         metric.compute()
     with pytest.raises(ConfigError, match=r"shape \(5, 3\)"):
         FrechetDistance(reference).update(torch.zeros(5, 3), range(5))
-    with pytest.raises(ConfigError, match="4 indices"):
+    with pytest.raises(ConfigError, match="4 numbers"):
         FrechetDistance(reference).update(torch.zeros(5, 4), range(4))
     with pytest.raises(ConfigError, match="num_groups"):
         FrechetDistance(reference, num_groups=0)
@@ -202,10 +202,10 @@ def test_mistakes_are_named():
 def _rank(rank: int, address: str, results) -> None:
     torch.set_num_threads(1)  # the parent's thread pool does not survive the fork
     dist.init_process_group("gloo", init_method=f"file://{address}", rank=rank, world_size=2)
-    rows = gaussian(3, 101, 5)
+    features = gaussian(3, 101, 5)
     metric = FrechetDistance(Reference.from_features(gaussian(4, 100, 5)), 101)
-    indices = torch.arange(rank, 101, 2)
-    metric.update(rows[indices], indices)
+    numbers = torch.arange(rank, 101, 2)
+    metric.update(features[numbers], numbers)
     results.put((rank, float(metric.compute()), float(metric.standard_error()), int(metric.count.sum())))
     dist.destroy_process_group()
 

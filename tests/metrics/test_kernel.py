@@ -8,17 +8,17 @@ from diffmem.metrics.kernel import kernel_distance
 
 
 class Identity(nn.Module):
-    def forward(self, rows):
-        return rows
+    def forward(self, features):
+        return features
 
 
-def rows(seed: int, num: int, shift: float = 0.0) -> torch.Tensor:
+def features(seed: int, num: int, shift: float = 0.0) -> torch.Tensor:
     return torch.randn(num, 6, generator=torch.Generator().manual_seed(seed)) + shift
 
 
 def test_equals_torchmetrics_where_the_subset_is_everything():
     """Then the only subset is the whole set, whatever the random numbers."""
-    fake, real = rows(0, 80, 0.5).double(), rows(1, 80).double()
+    fake, real = features(0, 80, 0.5).double(), features(1, 80).double()
     other = KernelInceptionDistance(feature=Identity(), subsets=1, subset_size=80)
     other.update(real, real=True)
     other.update(fake, real=False)
@@ -28,14 +28,14 @@ def test_equals_torchmetrics_where_the_subset_is_everything():
 
 
 def test_unbiased_for_equal_laws_and_positive_for_others():
-    same = [kernel_distance(rows(seed, 60), rows(seed + 500, 60), 0, 1, 60) for seed in range(100)]
+    same = [kernel_distance(features(seed, 60), features(seed + 500, 60), 0, 1, 60) for seed in range(100)]
     values = torch.tensor(same)
     assert values.mean().abs() < 4 * values.std() / len(values) ** 0.5
-    assert kernel_distance(rows(0, 60, 1.0), rows(1, 60), 0, 1, 60) > 10 * values.std()
+    assert kernel_distance(features(0, 60, 1.0), features(1, 60), 0, 1, 60) > 10 * values.std()
 
 
 def test_addressed_by_the_seed_alone():
-    fake, real = rows(0, 60, 0.5), rows(1, 90)
+    fake, real = features(0, 60, 0.5), features(1, 90)
     torch.manual_seed(1)
     state = torch.get_rng_state()
     first = kernel_distance(fake, real, seed=7, num_subsets=5, subset_size=20)
@@ -50,9 +50,9 @@ def test_addressed_by_the_seed_alone():
 )
 def test_impossible_numbers_are_named(numbers, named):
     with pytest.raises(ConfigError, match=named):
-        kernel_distance(rows(0, 60), rows(1, 90), 0, *numbers)
+        kernel_distance(features(0, 60), features(1, 90), 0, *numbers)
 
 
 def test_other_dimensions_are_refused():
     with pytest.raises(ConfigError, match="features"):
-        kernel_distance(rows(0, 60), rows(1, 60)[:, :5], 0)
+        kernel_distance(features(0, 60), features(1, 60)[:, :5], 0)

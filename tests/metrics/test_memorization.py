@@ -26,8 +26,8 @@ def brute_force(samples, train, k):
 
 
 @given(st.integers(0, 5), st.integers(1, 30), st.integers(1, 4), st.integers(0, 2**20))
-def test_the_gpus_way_to_the_smallest_finds_those_of_topk(rows, length, count, seed):
-    block = torch.randint(0, 12, (rows, length), generator=torch.Generator().manual_seed(seed)).float()
+def test_the_gpus_way_to_the_smallest_finds_those_of_topk(num, length, count, seed):
+    block = torch.randint(0, 12, (num, length), generator=torch.Generator().manual_seed(seed)).float()
     count = min(count, length)
     values, places = memorization._smallest_by_minima(block.clone(), count)
     assert torch.equal(values, memorization._smallest_by_topk(block, count)[0])
@@ -61,8 +61,8 @@ def test_blocks_do_not_change_the_result(monkeypatch):
     generator = torch.Generator().manual_seed(0)
     train, samples = (torch.randn(num, 1, 4, 4, generator=generator) for num in (50, 30))
     whole = nearest_neighbors(samples, train)
-    monkeypatch.setattr(memorization, "_SAMPLE_ROWS", 7)
-    monkeypatch.setattr(memorization, "_TRAIN_ROWS", 3)
+    monkeypatch.setattr(memorization, "_SAMPLE_BLOCK", 7)
+    monkeypatch.setattr(memorization, "_TRAIN_BLOCK", 3)
     assert all(torch.equal(a, b) for a, b in zip(nearest_neighbors(samples, train), whole, strict=True))
 
 

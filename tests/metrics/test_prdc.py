@@ -25,7 +25,7 @@ def test_values_are_those_of_the_definitions(k, monkeypatch):
     real, fake = generator.normal(size=(60, 2, 2)).astype("f4"), generator.normal(0.5, 1.2, (45, 2, 2)).astype("f4")
     expected = by_numpy(real.reshape(60, 4), fake.reshape(45, 4), k)
     assert tuple(prdc(torch.from_numpy(real), torch.from_numpy(fake), k)) == pytest.approx(expected)
-    monkeypatch.setattr(module, "_ROWS", 7)
+    monkeypatch.setattr(module, "_BLOCK", 7)
     assert tuple(prdc(torch.from_numpy(real), torch.from_numpy(fake), k)) == pytest.approx(expected)
 
 

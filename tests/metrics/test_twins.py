@@ -19,10 +19,10 @@ def test_values_are_those_of_a_few_lines_of_numpy():
         return (x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)
 
     a, b, train_a, train_b = (each.reshape(-1, 4) for each in (a, b, train_a, train_b))
-    rows = [np.linalg.norm(x[:, None] - train, axis=2).argmin(1) for x, train in ((a, train_a), (b, train_b))]
-    assert [each.tolist() for each in nearest] == [each.tolist() for each in rows]
-    own = (cosine(a, train_a[rows[0]]) + cosine(b, train_b[rows[1]])) / 2
-    near = (np.linalg.norm(a - train_a[rows[0]], axis=1) + np.linalg.norm(b - train_b[rows[1]], axis=1)) / 2
+    chosen = [np.linalg.norm(x[:, None] - train, axis=2).argmin(1) for x, train in ((a, train_a), (b, train_b))]
+    assert [each.tolist() for each in nearest] == [each.tolist() for each in chosen]
+    own = (cosine(a, train_a[chosen[0]]) + cosine(b, train_b[chosen[1]])) / 2
+    near = (np.linalg.norm(a - train_a[chosen[0]], axis=1) + np.linalg.norm(b - train_b[chosen[1]], axis=1)) / 2
     expected = (cosine(a, b), np.linalg.norm(a - b, axis=1), own, near)
     for values, wanted in zip(agreement, expected, strict=True):
         assert values.numpy() == pytest.approx(wanted)
@@ -35,8 +35,8 @@ def test_twins_that_agree_and_twins_that_copy():
     agree, _ = twin_agreement((same, same.clone()), (train_a, train_b), mean)
     assert agree.correlation.tolist() == pytest.approx([1] * 50)
     assert (agree.distance == 0).all() and (agree.train_distance > 1).all()
-    copy, (rows, _) = twin_agreement((train_a, train_b), (train_a, train_b), mean)
-    assert rows.tolist() == list(range(50))
+    copy, (chosen, _) = twin_agreement((train_a, train_b), (train_a, train_b), mean)
+    assert chosen.tolist() == list(range(50))
     assert (copy.train_distance == 0).all() and copy.train_correlation.tolist() == pytest.approx([1] * 50)
     assert copy.correlation.abs().mean() < 0.3
 

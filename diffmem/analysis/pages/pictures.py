@@ -65,7 +65,7 @@ def pictures(folder: Path, threshold: float, budget: int) -> dict[str, Any] | No
         "threshold": threshold,
         "edges": np.linspace(0, 1, _BINS + 1).round(4).tolist(),
         "training": train,
-        "places": {str(row): place for row, place in places.items()},
+        "places": {str(image): place for image, place in places.items()},
         "num_places": len(places),
         "first": _first_steps(kept, threshold),
         "left_out": left_out,
@@ -83,8 +83,8 @@ def _first_steps(kept: Sequence[tuple[int, KeptSamples]], threshold: float) -> d
     """For each training image, the first step with a copy of it."""
     first: dict[str, int] = {}
     for step, samples in kept:
-        for row in samples.nearest[ratios(samples.distances) < threshold, 0].tolist():
-            first.setdefault(str(row), step)
+        for image in samples.nearest[ratios(samples.distances) < threshold, 0].tolist():
+            first.setdefault(str(image), step)
     return first
 
 
@@ -93,8 +93,8 @@ def _training(kept: Sequence[tuple[int, KeptSamples]]) -> tuple[str, dict[int, i
     images: dict[int, NDArray[np.uint8]] = {}
     for _, samples in kept:
         images.update(zip(samples.train_rows.tolist(), samples.train_images, strict=True))
-    rows = sorted(images)
-    return _sheet(np.stack([images[row] for row in rows])), {row: place for place, row in enumerate(rows)}
+    shown = sorted(images)
+    return _sheet(np.stack([images[image] for image in shown])), {image: place for place, image in enumerate(shown)}
 
 
 def _within(sheets: list[str], budget: int) -> tuple[list[str], int]:

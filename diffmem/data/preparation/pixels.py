@@ -60,8 +60,8 @@ def shrink(pixels: np.ndarray, size: int, rgb: bool) -> np.ndarray:
     """
     height, width, _ = pixels.shape
     vertical, horizontal = _shrinking(height, width, size, rgb)
-    rows = vertical @ pixels.reshape(height, width * 3).astype(np.float32)
-    values = torch.from_numpy(rows) @ horizontal
+    lower = vertical @ pixels.reshape(height, width * 3).astype(np.float32)
+    values = torch.from_numpy(lower) @ horizontal
     return values.round().clamp(0, 255).byte().view(size, size, -1).permute(2, 0, 1).numpy()
 
 

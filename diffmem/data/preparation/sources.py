@@ -23,7 +23,7 @@ class ImageSource(Protocol):
     names: list[str]
     order: str
 
-    def read(self, index: int) -> bytes: ...
+    def read(self, position: int) -> bytes: ...
 
 
 class Folder:
@@ -35,8 +35,8 @@ class Folder:
         self.root = root
         self.names = _picture_names(files)
 
-    def read(self, index: int) -> bytes:
-        return (self.root / self.names[index]).read_bytes()
+    def read(self, position: int) -> bytes:
+        return (self.root / self.names[position]).read_bytes()
 
 
 class Archive:
@@ -54,8 +54,8 @@ class Archive:
                 "--source", got=f"{path} ({error})", expected="a whole zip", remedy="download it again"
             ) from error
 
-    def read(self, index: int) -> bytes:
-        return self._archive.read(self.names[index])
+    def read(self, position: int) -> bytes:
+        return self._archive.read(self.names[position])
 
     @functools.cached_property
     def _archive(self) -> zipfile.ZipFile:
@@ -95,8 +95,8 @@ class ParquetShards:
         self._places = [place for _, *place in rows]
         self._group: tuple[tuple[int, int], Any] | None = None
 
-    def read(self, index: int) -> bytes:
-        number, group, row = self._places[index]
+    def read(self, position: int) -> bytes:
+        number, group, row = self._places[position]
         if self._group is None or self._group[0] != (number, group):
             file = _import_parquet().ParquetFile(self.shards[number])
             self._group = (number, group), file.read_row_group(group, ["image.bytes"], use_threads=False)["image"]

@@ -57,11 +57,11 @@ def prepare_chunk(chunk: range) -> tuple[np.ndarray, list[tuple[str, str]]]:
     """Pixels (n, C, size, size) of the readable pictures numbered ``chunk``; name and reason of each of the others."""
     source, size, rgb = _worker
     images, failures = [], []
-    for index in chunk:
+    for position in chunk:
         try:
-            images.append(shrink(decode(source.read(index)), size, rgb))
+            images.append(shrink(decode(source.read(position)), size, rgb))
         except Exception as error:
-            failures.append((source.names[index], first_line(error)))
+            failures.append((source.names[position], first_line(error)))
     return np.stack(images) if images else np.empty(0, np.uint8), failures
 
 

@@ -22,9 +22,14 @@ def keep(folder, step, num_copies):
     samples = np.full((8, 4, 4, 1), 20 + step % 200, np.uint8)
     distances = np.tile(np.float32([1.0, 1.1]), (8, 1))
     distances[8 - num_copies :, 0] = np.linspace(0.05, 0.2, num_copies)
-    rows = np.arange(8, dtype=np.int32)
+    members = np.arange(8, dtype=np.int32)
     KeptSamples(
-        samples, np.stack([rows, rows + 1], 1), distances, distances[:0], rows, np.full((8, 4, 4, 1), 90, np.uint8)
+        samples,
+        np.stack([members, members + 1], 1),
+        distances,
+        distances[:0],
+        members,
+        np.full((8, 4, 4, 1), 90, np.uint8),
     ).write(folder, step)
 
 

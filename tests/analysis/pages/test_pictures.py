@@ -17,9 +17,9 @@ def write(folder, step, distances, nearest, side=4):
     distances, nearest = np.float32(distances), np.int32(nearest)
     count = len(distances)
     images = np.broadcast_to(10 * np.arange(count).reshape(-1, 1, 1, 1), (count, side, side, 1)).astype(np.uint8)
-    rows = np.unique(nearest[:, 0])
-    train = np.broadcast_to(5 * rows.reshape(-1, 1, 1, 1), (len(rows), side, side, 1)).astype(np.uint8)
-    kept = KeptSamples(images, nearest, distances, distances[:0], rows, train)
+    members = np.unique(nearest[:, 0])
+    train = np.broadcast_to(5 * members.reshape(-1, 1, 1, 1), (len(members), side, side, 1)).astype(np.uint8)
+    kept = KeptSamples(images, nearest, distances, distances[:0], members, train)
     kept.write(folder, step)
     return kept
 
