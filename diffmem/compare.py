@@ -10,13 +10,13 @@ import argparse
 import contextlib
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffmem import startup
 from diffmem.command_line import Parser, exit_code_of
-from diffmem.errors import EXIT_DONE, ConfigError
+from diffmem.errors import EXIT_DONE, ConfigError, parameters_of
 
 if TYPE_CHECKING:
     from diffmem.analysis.comparison import Rules
@@ -73,7 +73,13 @@ def add_rules(parser: argparse.ArgumentParser) -> None:
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line ``args`` (None: the process's own); returns the exit code."""
-    return exit_code_of(lambda: _compare(parser().parse_args(args)))
+    return exit_code_of(lambda: under_rules(_compare, parser().parse_args(args)))
+
+
+def under_rules(command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    """What ``command`` returns; errors about the rules name the options of :func:`add_rules`."""
+    with parameters_of(num_draws="draws"):
+        return command(options)
 
 
 def runs_of(options: argparse.Namespace, **how: Any) -> "list[Run]":
@@ -118,7 +124,7 @@ def _compare(options: argparse.Namespace) -> int:
         return _compare_against(options)
     from diffmem.analysis.comparison import compare
 
-    runs, rules = runs_of(options), rules_of(options)
+    rules, runs = rules_of(options), runs_of(options)
     comparison = compare(runs, rules)
 
     from diffmem.analysis.figures import write_figures
@@ -161,7 +167,8 @@ def _compare_against(options: argparse.Namespace) -> int:
     from diffmem.analysis.forest import forest
     from diffmem.analysis.style import save
 
-    effects = effects_against(compare(runs_of(options), rules_of(options)), options.against)
+    rules = rules_of(options)
+    effects = effects_against(compare(runs_of(options), rules), options.against)
     with _writing(options.out):
         options.out.mkdir(parents=True, exist_ok=True)
         figure = save(forest(effects), options.out / "effects.png")
@@ -188,12 +195,6 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def _check(options: argparse.Namespace) -> None:
-    if not 0 < options.confidence < 1:
-        raise ConfigError(
-            "--confidence", got=options.confidence, expected="a number in (0, 1)", remedy="e.g. --confidence 0.95"
-        )
-    if options.draws < 100:
-        raise ConfigError("--draws", got=options.draws, expected="at least 100", remedy="e.g. --draws 1000")
     targets = [source.removeprefix(WANDB_SOURCE) for source in options.sources if source.startswith(WANDB_SOURCE)]
     for target in [*targets, *([options.wandb] if getattr(options, "wandb", None) else [])]:
         if target.count("/") != 1 or not all(target.split("/")):

@@ -52,14 +52,19 @@ class ParameterError(ConfigError):
         super().__init__(name, got=got, expected=expected, remedy=remedy or f"change {name}")
 
     def under(self, group: str, **keys: str) -> ConfigError:
-        """The same about the config key ``group.name``, or ``group.`` and what ``keys`` has for the name."""
-        key = f"{group}.{keys.get(self.what, self.what)}"
-        return ConfigError(key, got=self.got, expected=self.expected, remedy=self._own_remedy or f"set --{key}")
+        """The same about the config key ``group.name``, or ``group.`` and what ``keys`` has for the name.
+
+        Without a group it is an option of a command of its own, ``--name`` with hyphens.
+        """
+        name = keys.get(self.what, self.what)
+        key = f"{group}.{name}" if group else f"--{name.replace('_', '-')}"
+        remedy = self._own_remedy or f"set --{key.lstrip('-')}"
+        return ConfigError(key, got=self.got, expected=self.expected, remedy=remedy)
 
 
 @contextlib.contextmanager
-def parameters_of(group: str, **keys: str) -> Iterator[None]:
-    """Errors about arguments that were given from a config group name its keys; see :meth:`ParameterError.under`.
+def parameters_of(group: str = "", **keys: str) -> Iterator[None]:
+    """Errors about arguments from a config group, or from options, name these; see :meth:`ParameterError.under`.
 
     Raises:
         ConfigError: In place of a ParameterError.

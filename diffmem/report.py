@@ -11,7 +11,7 @@ from pathlib import Path
 
 from diffmem import startup
 from diffmem.command_line import Parser, exit_code_of
-from diffmem.compare import add_rules, rules_of, runs_of
+from diffmem.compare import add_rules, rules_of, runs_of, under_rules
 from diffmem.errors import EXIT_DONE, ConfigError, DataError
 from diffmem.runs.state import FILE, state_of_run
 
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line ``args`` (None: the process's own); returns the exit code."""
-    return exit_code_of(lambda: _report(parser().parse_args(args)))
+    return exit_code_of(lambda: under_rules(_report, parser().parse_args(args)))
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -64,7 +64,8 @@ def _write(options: argparse.Namespace, refresh_seconds: int | None) -> None:
     from diffmem.analysis.pages.content import content_of
     from diffmem.analysis.pages.page import write_page
 
-    content = content_of(runs_of(options, needed=("step", "n")), rules_of(options), options.against)
+    rules = rules_of(options)
+    content = content_of(runs_of(options, needed=("step", "n")), rules, options.against)
     try:
         size = write_page(content, options.out, refresh_seconds)
     except OSError as error:

@@ -1,6 +1,7 @@
 """The architecture as an import order, read from the source."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -108,6 +109,26 @@ def test_a_library_is_met_in_one_place(package, files):
         if any(name == package or name.startswith(f"{package}.") for name in imports(path))
     }
     assert users <= files
+
+
+def test_pure_layers_name_no_key_of_a_config_or_option():
+    """The names of options are added where the command line is known; a docstring may name them."""
+    groups = {path.stem for path in (ROOT / "diffmem/callbacks").glob("*.py")} | {
+        "model",
+        "data",
+        "optimizer",
+        "trainer",
+    }
+    for part, path in modules():
+        if part in ("diffusion", "metrics", "networks", "analysis"):
+            for call in ast.walk(ast.parse(path.read_text())):
+                if isinstance(call, ast.Call) and getattr(call.func, "id", "").endswith("Error"):
+                    said = " ".join(
+                        each.value
+                        for each in ast.walk(call)
+                        if isinstance(each, ast.Constant) and type(each.value) is str
+                    )
+                    assert not re.search(rf"(^|\s)--[a-z]|\b({'|'.join(groups)})\.[a-z_]+\b(?!\.)", said), (path, said)
 
 
 def test_nothing_imports_the_tools_or_the_tests():

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from diffmem.analysis.runs import Run
-from diffmem.errors import ConfigError, DataError
+from diffmem.errors import DataError, ParameterError
 
 SYMBOLS = {"num_parameters": "p"}
 _MAX_SHOWN = 4
@@ -18,15 +18,15 @@ def group_runs(runs: Sequence[Run], by: Sequence[str]) -> dict[str, list[Run]]:
     """Runs by the values of their identity columns ``by``; a group holds one setting at several n, indices and seeds.
 
     Raises:
-        ConfigError: A run lacks a column of ``by``.
+        ParameterError: A run lacks a column of ``by``.
         DataError: Runs of one group differ in more than n, index and seed, or a run is there twice.
     """
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         for column in by:
             if column not in run.identity:
-                raise ConfigError(
-                    "--by",
+                raise ParameterError(
+                    "by",
                     got=f"{column!r}, which {run.name} lacks",
                     expected=f"some of {', '.join(run.identity)}",
                     remedy="group by a column that every run has",
@@ -99,7 +99,7 @@ def _refuse_mixed_settings(label: str, runs: Sequence[Run]) -> None:
         f"group {label!r}",
         got=f"two settings, {first.name} and {other.name}, which differ in {'; '.join(keys[:_MAX_SHOWN])}{more}",
         expected="runs that differ in n, index and seed alone",
-        remedy=f"add --by {','.join(dict.fromkeys(['optimizer', *(columns or [apart])]))}, or leave one out",
+        remedy=f"compare by {','.join(dict.fromkeys(['optimizer', *(columns or [apart])]))}, or leave one out",
     )
 
 

@@ -1,5 +1,6 @@
 """Runs side by side: grouped, checked to be comparable, and reduced to one row per group and n."""
 
+import math
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from diffmem.analysis.levels import shared_level
 from diffmem.analysis.phase import Phase, PhasePoint, phase_of
 from diffmem.analysis.runs import DEFAULT_VIEW, Run, quality_column
 from diffmem.analysis.scaling import PowerLaw, fit_of_runs
-from diffmem.errors import DataError
+from diffmem.errors import DataError, ParameterError, require_at_least
 
 Notes = defaultdict[str, list[str]]
 
@@ -38,7 +39,10 @@ class Rules:
             alone does not have.
         mem_level: Level c of τ_mem.
         confidence: Mass of every interval.
-        num_draws: Bootstrap draws.
+        num_draws: Bootstrap draws, at least 100.
+
+    Raises:
+        ParameterError: A number that makes no rule.
     """
 
     by: tuple[str, ...] = ("optimizer",)
@@ -48,6 +52,13 @@ class Rules:
     mem_level: float = timescales.MEMORIZATION_LEVEL
     confidence: float = timescales.CONFIDENCE
     num_draws: int = timescales.NUM_DRAWS
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("quality_level", 0, math.inf), ("mem_level", 0, 1), ("confidence", 0, 1)):
+            value = getattr(self, name)
+            if value is not None and not least < value < most:
+                raise ParameterError(name, got=value, expected=f"a number in ({least}, {most:g})")
+        require_at_least(100, num_draws=self.num_draws)
 
 
 @dataclass(frozen=True)
@@ -117,7 +128,7 @@ def compare(runs: Sequence[Run], rules: Rules = Rules()) -> Comparison:
     """Times, gaps and laws of ``runs``.
 
     Raises:
-        ConfigError: A column that does not exist.
+        ParameterError: A column that does not exist.
         DataError: Runs that cannot be compared; see :mod:`~diffmem.analysis.comparable`.
     """
     quality = quality_column(runs, rules.quality)

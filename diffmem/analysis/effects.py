@@ -121,7 +121,7 @@ def effects_against(comparison: Comparison, against: str) -> Effects:
     pairs; where the rate is the change, every rate has its row.
 
     Raises:
-        ConfigError: As :func:`~diffmem.analysis.factors.find_baseline`.
+        ParameterError: As :func:`~diffmem.analysis.factors.find_baseline`.
         DataError: A run does not say how it was trained, or no setting shares an n, index and seed with the baseline.
     """
     settings = settings_of(comparison)
@@ -139,7 +139,7 @@ def effects_against(comparison: Comparison, against: str) -> Effects:
             rows += [_baseline_row(comparison, baseline, absolute, n), *shown]
     if not rows:
         raise DataError(
-            "--against",
+            "against",
             got=f"a baseline of {len(baseline.runs)} runs and no other setting with n, index and seed of one of them",
             expected="pairs",
             remedy="run the changes on the subsets and seeds of the baseline",

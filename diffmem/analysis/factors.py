@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffmem.analysis.comparison import Comparison, Group, RunTimes
-from diffmem.errors import ConfigError, DataError
+from diffmem.errors import DataError, ParameterError
 
 RATE = "optimizer.lr"
 #: Keys in which the runs of one group differ.
@@ -68,7 +68,7 @@ def find_baseline(settings: Sequence[Setting], against: str) -> Setting:
         against: Keys, whole or the end of one, and their values; ``default`` for a key at its default.
 
     Raises:
-        ConfigError: A key that no run has, no setting with these values, or several in the centre.
+        ParameterError: A key that no run has, no setting with these values, or several in the centre.
     """
     import yaml
 
@@ -78,19 +78,19 @@ def find_baseline(settings: Sequence[Setting], against: str) -> Setting:
         written, equals, text = item.partition("=")
         keys = [key for key in known if key == written] or [key for key in known if key.endswith(f".{written}")]
         if not equals or len(keys) != 1:
-            raise ConfigError(
-                "--against", got=item, expected=f"KEY=VALUE with a key of {', '.join(known)}", remedy="name the key"
+            raise ParameterError(
+                "against", got=item, expected=f"KEY=VALUE with a key of {', '.join(known)}", remedy="name the key"
             )
         value = yaml.safe_load(text)
         found = [each for each in found if _alike(each.training.get(keys[0], "default"), value)]
     if not found:
-        raise ConfigError("--against", got=against, expected="values that some run has", remedy="change --against")
+        raise ParameterError("against", got=against, expected="values that some run has", remedy=None)
     distance = {id(one): sum(len(_differing(one.training, other.training)) for other in settings) for one in found}
     nearest = [each for each in found if distance[id(each)] == min(distance.values())]
     if len(nearest) > 1:
         keys = sorted(_differing(nearest[0].training, nearest[1].training))
-        raise ConfigError(
-            "--against",
+        raise ParameterError(
+            "against",
             got=f"{against}, which {len(nearest)} settings have that are as near to the others",
             expected="one baseline",
             remedy=f"add a value of {' or '.join(keys)}",

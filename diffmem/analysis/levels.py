@@ -64,7 +64,7 @@ def shared_level(runs: Sequence[Run], quality: str, wanted: float | None) -> Qua
     if wanted is not None:
         return QualityLevel(wanted, f"q = {plain(wanted)} as given.")
     if len(runs) == 1:
-        note = "q: none, for one run has no level to share; set --quality-level, or name the runs to compare with."
+        note = "q: none, for one run has no level to share; set a quality level, or name the runs to compare with."
         return QualityLevel(None, note)
     tables = [run.table[["step", quality]].dropna() for run in runs]
     empty = [run.name for run, table in zip(runs, tables, strict=True) if table.empty]
@@ -73,7 +73,7 @@ def shared_level(runs: Sequence[Run], quality: str, wanted: float | None) -> Qua
             "quality level",
             got=f"no quality in {', '.join(empty)}",
             expected="a quality in every run",
-            remedy="set --quality-level or leave the run out",
+            remedy="set a quality level or leave the run out",
         )
     curves = [(table["step"].to_numpy(), table[quality].to_numpy()) for table in tables]
     value, place = common_level(curves)

@@ -58,10 +58,10 @@ def class_times(runs: Sequence[Run], rules: Rules) -> list[ClassTimes]:
                 found.append(_class(name, n, label, [curve[label] for curve in curves if label in curve], rules))
     if not found:
         raise DataError(
-            "--per-class",
-            got=f"no {TABLE} beside the tables",
+            TABLE,
+            got="no such table in any run",
             expected="conditional runs, which write it",
-            remedy="leave --per-class out, or name other runs",
+            remedy="compare others, or not by class",
         )
     return found
 

@@ -39,7 +39,7 @@ def bracket(estimate: Estimate, steps: Sequence[int]) -> tuple[int, int]:
             "refinement",
             got=f"a time beyond step {estimate.last_text}",
             expected="a time that the run has passed",
-            remedy="train it longer, with a larger --trainer.max_steps",
+            remedy="train it longer",
         )
     before = [step for step in steps if 0 < step <= estimate.low] or [step for step in steps if step > 0][:1]
     after = [step for step in steps if step >= estimate.high] or [steps[-1]]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diffmem.analysis.estimate import Array
-from diffmem.errors import ConfigError, DataError
+from diffmem.errors import DataError, ParameterError
 from diffmem.files import folders_with, read_table
 from diffmem.runs.identity import read_identity
 from diffmem.text import one_line
@@ -74,7 +74,7 @@ class Run:
                 f"{self.name}: column {name}",
                 got="none",
                 expected=f"one, for the clock {clock!r}",
-                remedy="choose another --clock",
+                remedy="choose another clock",
             )
         return self.column("step") * float(self.identity["lr"]) if clock == "lr" else self.column(name)
 
@@ -260,7 +260,7 @@ def quality_column(runs: Sequence[Run], wanted: str | None = None) -> str:
     """The quality that all runs share: ``wanted``, else ``fid``, else their one ``frechet_<features>``.
 
     Raises:
-        ConfigError: No such column in a run, or several to choose from.
+        ParameterError: No such column in a run, or several to choose from.
     """
     shared = [column for column in runs[0].table.columns if all(column in run.table.columns for run in runs)]
     choices = quality_columns(shared)
@@ -268,12 +268,12 @@ def quality_column(runs: Sequence[Run], wanted: str | None = None) -> str:
         return choices[0]
     if wanted in shared:
         return str(wanted)
-    raise ConfigError(
-        "--quality",
+    raise ParameterError(
+        "quality",
         got=wanted
         or (f"{len(choices)} columns to choose from" if choices else "no quality column that all runs share"),
         expected=f"one of {', '.join(choices)}" if choices else "fid or frechet_<features> in every run",
-        remedy="set --quality" if choices else "compare runs with the same quality metric",
+        remedy=None if choices else "compare runs with the same quality metric",
     )
 
 

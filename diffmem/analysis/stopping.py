@@ -21,7 +21,7 @@ class StoppingRule:
         window: Where to stop and why, as far as the evaluations tell; None before the first.
 
     Raises:
-        ConfigError: An unknown rule, a level that is not positive, or a factor below 1.
+        ParameterError: An unknown rule, a level that is not positive, or a factor below 1.
     """
 
     def __init__(

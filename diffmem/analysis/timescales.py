@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from diffmem.analysis.estimate import Array, Estimate, stratified, summarize
-from diffmem.errors import ConfigError, DataError
+from diffmem.errors import DataError, ParameterError
 
 NUM_DRAWS = 1000
 CONFIDENCE = 0.95
@@ -56,12 +56,10 @@ def tau_mem(
     Raises:
         DataError: The curve cannot support the rule: too few evaluations, values that are not fractions, f_mem never
             below the level, or a level below one sample in ``num_samples``.
-        ConfigError: ``level`` outside (0, 1).
+        ParameterError: ``level`` outside (0, 1).
     """
     if not 0 < level < 1:
-        raise ConfigError(
-            "f_mem level", got=level, expected="a fraction in (0, 1)", remedy="set --mem-level, e.g. 0.01"
-        )
+        raise ParameterError("level", got=level, expected="a fraction of samples, in (0, 1)")
     steps, f_mem = _curve(steps, f_mem, "f_mem")
     if f_mem.min() < 0 or f_mem.max() > 1:
         raise DataError(
@@ -132,10 +130,10 @@ def tau_gen(
     Raises:
         DataError: The curve cannot support the rule: too few evaluations, values that are not positive, or a quality
             never above the level.
-        ConfigError: ``level`` not positive.
+        ParameterError: ``level`` not positive.
     """
     if not (level > 0 and math.isfinite(level)):
-        raise ConfigError("quality level", got=level, expected="a positive number", remedy="set --quality-level")
+        raise ParameterError("level", got=level, expected="a quality, above 0")
     steps, quality = _curve(steps, quality, "quality")
     if quality.min() <= 0:
         raise DataError(

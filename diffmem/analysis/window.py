@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from diffmem.analysis.runs import quality_columns
-from diffmem.errors import ConfigError, DataError
+from diffmem.errors import DataError, ParameterError
 
 Rule = Literal["f_mem", "loss_split"]
 LEVELS: dict[str, float] = {"f_mem": 0.002, "loss_split": 0.25}
@@ -60,7 +60,7 @@ def generalization_window(
         plateau_factor: Largest ratio to the best quality that counts as equally good.
 
     Raises:
-        ConfigError: An unknown rule, a level that is not positive, or a factor below 1.
+        ParameterError: An unknown rule, a level that is not positive, or a factor below 1.
         DataError: No rows, or a column that the rule reads is missing.
     """
     level = check_rule(rule, level, plateau_factor)
@@ -91,18 +91,15 @@ def generalization_window(
 
 
 def check_rule(rule: str, level: float | None, plateau_factor: float) -> float:
-    """The level in force; raises ConfigError for values that make no rule."""
-    key = "early_stopping"
+    """The level in force; raises ParameterError for values that make no rule."""
     if rule not in LEVELS:
-        raise ConfigError(f"{key}.rule", got=rule, expected=" or ".join(LEVELS), remedy=f"set --{key}.rule")
+        raise ParameterError("rule", got=rule, expected=" or ".join(LEVELS))
     level = LEVELS[rule] if level is None else level
     if not 0 < level < (1 if rule == "f_mem" else math.inf):
         expected = "a share in (0, 1)" if rule == "f_mem" else "above 0"
-        raise ConfigError(f"{key}.level", got=level, expected=expected, remedy=f"set --{key}.level")
+        raise ParameterError("level", got=level, expected=expected)
     if not plateau_factor >= 1:
-        raise ConfigError(
-            f"{key}.plateau_factor", got=plateau_factor, expected="at least 1", remedy=f"set --{key}.plateau_factor"
-        )
+        raise ParameterError("plateau_factor", got=plateau_factor, expected="at least 1")
     return level
 
 

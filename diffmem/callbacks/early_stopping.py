@@ -16,7 +16,7 @@ from diffmem.callbacks.checkpoint import save_checkpoint
 from diffmem.callbacks.evaluation import Evaluation, table_path
 from diffmem.callbacks.observer import EvaluationObserver, Row
 from diffmem.data.subset import SubsetData
-from diffmem.errors import ConfigError, DataError, require_one_of
+from diffmem.errors import ConfigError, DataError, parameters_of, require_one_of
 from diffmem.files import read_table, write_atomic
 from diffmem.roles import Role
 
@@ -61,22 +61,23 @@ class EarlyStopping(EvaluationObserver):
     ) -> None:
         require_one_of((None, "mark", "stop"), "early_stopping.mode", mode)
         self.ends_when_known = rule == "clocks"
-        if rule == "clocks":
-            if quality_level is None:
-                raise ConfigError(
-                    "early_stopping.quality_level",
-                    got="null with the rule clocks",
-                    expected="the quality at τ_gen",
-                    remedy="set --early_stopping.quality_level, e.g. 2",
-                )
-            rule, self.mem_level, level = "f_mem", MEMORIZATION_LEVEL if level is None else level, None
-            check_rule(rule, self.mem_level, plateau_factor)
-        check_rule(rule, level, plateau_factor)
+        if self.ends_when_known and not (quality_level or 0) > 0:
+            raise ConfigError(
+                "early_stopping.quality_level",
+                got=f"{quality_level} with the rule clocks",
+                expected="the quality at τ_gen, above 0",
+                remedy="set --early_stopping.quality_level, e.g. 2",
+            )
+        self.rule: Rule = "f_mem" if rule == "clocks" else rule
+        with parameters_of("early_stopping"):
+            check_rule(self.rule, level, plateau_factor)
+        self.mem_level = MEMORIZATION_LEVEL if level is None else level
+        self.level = None if self.ends_when_known else level
         if previous is not None and len(previous) < 2:
             raise ConfigError(
                 "early_stopping.previous", got=previous, expected="at least two runs", remedy="name another run"
             )
-        self.mode, self.rule, self.level = mode, rule, level
+        self.mode = mode
         self.quality_level, self.plateau_factor = quality_level, plateau_factor
         self.previous = previous or []
         self.prediction: Prediction | None = None

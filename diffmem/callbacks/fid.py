@@ -14,7 +14,7 @@ from diffmem.callbacks.evaluation import Evaluation
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.callbacks.provenance import update_record
 from diffmem.data.images import ImageData
-from diffmem.errors import ConfigError, require_at_least
+from diffmem.errors import ConfigError, parameters_of, require_at_least
 from diffmem.metrics.features import InceptionFeatures
 from diffmem.metrics.frechet import Reference, feature_moments
 from diffmem.metrics.kernel import kernel_distance
@@ -64,7 +64,8 @@ class FID(EvaluationObserver):
     ) -> None:
         require_at_least(1, "fid", batch_size=batch_size, kid_subsets=kid_subsets)
         require_at_least(2, "fid", kid_subset_size=kid_subset_size)
-        self.inception = None if weights is None else InceptionFeatures(weights)
+        with parameters_of("fid"):
+            self.inception = None if weights is None else InceptionFeatures(weights)
         self.references, self.batch_size = references, batch_size
         self.kid_subsets, self.kid_subset_size, self.cache = kid_subsets, kid_subset_size, cache
         self._references: list[tuple[Reference, Tensor]] | None = None

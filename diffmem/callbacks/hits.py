@@ -6,6 +6,7 @@ from torch import nn
 
 from diffmem.callbacks.feature_space import FeatureSpace
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
+from diffmem.errors import parameters_of
 from diffmem.metrics.hits import CopiesOfImages, chao1, share_of_top
 from diffmem.metrics.memorization import check_threshold
 from diffmem.roles import Role
@@ -32,7 +33,8 @@ class Hits(EvaluationObserver):
     tables: ClassVar[tuple[str, ...]] = ("hits.csv",)
 
     def __init__(self, threshold: float = 1 / 3, features: nn.Module | None = None) -> None:
-        check_threshold(threshold)
+        with parameters_of("memorization"):
+            check_threshold(threshold)
         self.threshold, self._space = threshold, FeatureSpace(features)
 
     def measure(self, snapshot: Snapshot) -> Row:

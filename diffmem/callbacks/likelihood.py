@@ -8,7 +8,7 @@ import torch
 from diffmem import ranks
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
-from diffmem.errors import ConfigError, require_at_least
+from diffmem.errors import ConfigError, parameters_of, require_at_least
 from diffmem.metrics.likelihood import check_num_steps, kl_divergence
 from diffmem.roles import Role
 
@@ -49,7 +49,8 @@ class Likelihood(EvaluationObserver):
                     expected="null",
                     remedy="set --likelihood.num_points=null",
                 )
-        check_num_steps(self.num_steps, model.schedule)
+        with parameters_of("likelihood"):
+            check_num_steps(self.num_steps, model.schedule)
 
     def measure(self, snapshot: Snapshot) -> Row:
         if self.num_points is None:

@@ -8,6 +8,7 @@ from torchmetrics import MeanMetric
 
 from diffmem.callbacks.feature_space import FeatureSpace
 from diffmem.callbacks.observer import EvaluationObserver, Neighbors, Row, Snapshot
+from diffmem.errors import parameters_of
 from diffmem.metrics.memorization import (
     MemorizationFraction,
     check_threshold,
@@ -44,7 +45,8 @@ class Memorization(EvaluationObserver):
     needs_samples = True
 
     def __init__(self, threshold: float = 1 / 3, features: nn.Module | None = None) -> None:
-        check_threshold(threshold)
+        with parameters_of("memorization"):
+            check_threshold(threshold)
         self.threshold, self._space = threshold, FeatureSpace(features)
         self._duplicates: int | None = None
 

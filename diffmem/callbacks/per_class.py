@@ -6,6 +6,7 @@ import torch
 
 from diffmem import ranks
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
+from diffmem.errors import parameters_of
 from diffmem.metrics.memorization import check_threshold, is_memorized, wilson_interval
 from diffmem.roles import Role
 
@@ -28,7 +29,8 @@ class PerClass(EvaluationObserver):
     tables: ClassVar[tuple[str, ...]] = ("per_class.csv",)
 
     def __init__(self, threshold: float = 1 / 3) -> None:
-        check_threshold(threshold)
+        with parameters_of("memorization"):
+            check_threshold(threshold)
         self.threshold = threshold
 
     def measure(self, snapshot: Snapshot) -> Row:

@@ -14,7 +14,7 @@ from torchvision.utils import make_grid, save_image
 from diffmem import ranks
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
-from diffmem.errors import ConfigError, require_at_least
+from diffmem.errors import ConfigError, parameters_of, require_at_least
 from diffmem.files import write_atomic
 from diffmem.metrics.memorization import check_threshold, is_memorized
 from diffmem.roles import Role
@@ -46,7 +46,8 @@ class Pictures(EvaluationObserver):
 
     def __init__(self, num_samples: int | None = 32, threshold: float = 1 / 3) -> None:
         require_at_least(1, "pictures", num_samples=num_samples)
-        check_threshold(threshold)
+        with parameters_of("memorization"):
+            check_threshold(threshold)
         self.num_samples, self.threshold = num_samples, threshold
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:

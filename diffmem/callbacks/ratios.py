@@ -7,7 +7,7 @@ from torch import nn
 
 from diffmem.callbacks.feature_space import FeatureSpace
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, parameters_of
 from diffmem.metrics.memorization import check_threshold
 from diffmem.metrics.ratios import distance_ratios, shares_below
 from diffmem.roles import Role
@@ -40,8 +40,9 @@ class Ratios(EvaluationObserver):
         thresholds: list[float] | None = [0.1, 0.2, 0.3, 1 / 3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],  # noqa: B006
         features: nn.Module | None = None,
     ) -> None:
-        for threshold in thresholds or ():
-            check_threshold(threshold)
+        with parameters_of("ratios", threshold="thresholds"):
+            for threshold in thresholds or ():
+                check_threshold(threshold)
         if thresholds is not None and (not thresholds or sorted(set(thresholds)) != list(thresholds)):
             raise ConfigError(
                 "ratios.thresholds",

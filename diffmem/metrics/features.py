@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from diffmem.errors import ConfigError, DataError
+from diffmem.errors import ConfigError, DataError, ParameterError
 
 _INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 _INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-_INCEPTION_REMEDY = f"download {_INCEPTION_FILE} from torch-fidelity's release v0.2.0 and set --fid.weights=PATH"
+_INCEPTION_REMEDY = f"name {_INCEPTION_FILE} of torch-fidelity's release v0.2.0"
 _BATCH = 128  # images of 299×299 in memory at once
 
 
@@ -33,7 +33,7 @@ class InceptionFeatures(nn.Module):
         protocol: What was computed and how; two distances may be compared only where these agree.
 
     Raises:
-        ConfigError: torch-fidelity is not installed.
+        ParameterError: torch-fidelity is not installed.
         DataError: The file is missing or holds something else.
     """
 
@@ -43,12 +43,12 @@ class InceptionFeatures(nn.Module):
         super().__init__()
         path = Path(weights)
         if not path.is_file():
-            raise DataError("fid.weights", got=f"no file {path}", expected="a weights file", remedy=_INCEPTION_REMEDY)
+            raise DataError(str(path), got="no such file", expected="Inception weights", remedy=_INCEPTION_REMEDY)
         self.network = _load_inception(path)
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         if sha256 != _INCEPTION_SHA256:
             warnings.warn(
-                f"fid.weights: got {path} with SHA-256 {sha256[:12]}…, expected {_INCEPTION_SHA256[:12]}… of "
+                f"{path}: got SHA-256 {sha256[:12]}…, expected {_INCEPTION_SHA256[:12]}… of "
                 f"torch-fidelity's {_INCEPTION_FILE}: this FID compares with no published value",
                 stacklevel=2,
             )
@@ -90,8 +90,8 @@ def _load_inception(path: Path) -> nn.Module:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
-        raise ConfigError(
-            "fid.weights",
+        raise ParameterError(
+            "weights",
             got="torch-fidelity is not installed",
             expected="its Inception network",
             remedy='pip install "diffmem[fid]"',
@@ -102,8 +102,8 @@ def _load_inception(path: Path) -> nn.Module:
         return FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path))
     except Exception as error:
         raise DataError(
-            "fid.weights",
-            got=f"{path}, which does not hold the network's weights ({str(error).splitlines()[0]})",
-            expected=f"torch-fidelity's {_INCEPTION_FILE}",
+            str(path),
+            got=f"a file that does not hold the network's weights ({str(error).splitlines()[0]})",
+            expected="Inception weights",
             remedy=_INCEPTION_REMEDY,
         ) from error

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from diffmem.diffusion.objective import NoisePredictor
 from diffmem.diffusion.schedule import Schedule
-from diffmem.errors import ConfigError
+from diffmem.errors import ParameterError
 
 
 def log_likelihood(predict_noise: NoisePredictor, x: Tensor, schedule: Schedule, num_steps: int = 100) -> Tensor:
@@ -28,7 +28,7 @@ def log_likelihood(predict_noise: NoisePredictor, x: Tensor, schedule: Schedule,
         num_steps: Number of diffusion steps visited, 2 to ``schedule.num_steps``.
 
     Raises:
-        ConfigError: ``num_steps`` outside that range.
+        ParameterError: ``num_steps`` outside that range.
     """
     check_num_steps(num_steps, schedule)
     indices = torch.linspace(0, schedule.num_steps - 1, num_steps).long().tolist()
@@ -62,14 +62,9 @@ def kl_divergence(
 
 
 def check_num_steps(num_steps: int, schedule: Schedule) -> None:
-    """Raise ConfigError for a number of steps of the integral outside [2, schedule.num_steps]."""
+    """Raise ParameterError for a number of steps of the integral outside [2, schedule.num_steps]."""
     if not 2 <= num_steps <= schedule.num_steps:
-        raise ConfigError(
-            "likelihood.num_steps",
-            got=num_steps,
-            expected=f"2 to {schedule.num_steps}",
-            remedy="set --likelihood.num_steps",
-        )
+        raise ParameterError("num_steps", got=num_steps, expected=f"2 to {schedule.num_steps}")
 
 
 def _with_divergence(predict_noise: NoisePredictor, x: Tensor, index: int) -> tuple[Tensor, Tensor]:

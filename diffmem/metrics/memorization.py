@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from torch import Tensor
 from torchmetrics import Metric
 
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, ParameterError
 
 #: Candidates beyond k that the float32 search hands to the float64 rescoring.
 _MARGIN = 2
@@ -118,7 +118,7 @@ def is_memorized(distances: Tensor, threshold: float = 1 / 3) -> Tensor:
     A sample at distance 0 from both neighbours (a copy of an image that the training set holds twice) counts.
 
     Raises:
-        ConfigError: ``threshold`` outside (0, 1).
+        ParameterError: ``threshold`` outside (0, 1).
     """
     check_threshold(threshold)
     nearest, second = distances[:, 0], distances[:, 1]
@@ -126,14 +126,9 @@ def is_memorized(distances: Tensor, threshold: float = 1 / 3) -> Tensor:
 
 
 def check_threshold(threshold: float) -> None:
-    """Raise ConfigError for a ``threshold`` outside (0, 1)."""
+    """Raise ParameterError for a ``threshold`` outside (0, 1)."""
     if not 0 < threshold < 1:
-        raise ConfigError(
-            "memorization.threshold",
-            got=threshold,
-            expected="0 < threshold < 1",
-            remedy="set --memorization.threshold, 1/3 in the paper",
-        )
+        raise ParameterError("threshold", got=threshold, expected="0 < threshold < 1, 1/3 in the paper")
 
 
 def memorization_fraction(samples: Tensor, train: Tensor, threshold: float = 1 / 3) -> float:

@@ -14,7 +14,7 @@ from diffmem.analysis import timescales
 from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.refinement import bracket, candidates, is_precise, next_measurement, pool
 from diffmem.analysis.runs import REFINED, Run, quality_column, quality_columns, read_run, run_of_table
-from diffmem.errors import DataError, require_at_least, require_one_of
+from diffmem.errors import DataError, parameters_of, require_at_least, require_one_of
 from diffmem.files import locked, put_row, read_table
 from diffmem.revisit.reopen import ReopenedRun, state_of
 from diffmem.revisit.replay import replay
@@ -169,7 +169,8 @@ def _as_run(rows: Mapping[int, Mapping[str, Any]], folder: Path) -> Run:
 def _estimate(run: Run, name: Time, levels: Levels) -> Estimate:
     steps = run.column("step")
     if name == "mem":
-        return timescales.tau_mem(steps, run.column("f_mem"), run.num_samples, level=levels.mem)
+        with parameters_of(level="mem_level"):
+            return timescales.tau_mem(steps, run.column("f_mem"), run.num_samples, level=levels.mem)
     if name == "overfit":
         return timescales.tau_overfit(steps, run.column("loss_test"))
     if levels.gen is None:
@@ -178,7 +179,8 @@ def _estimate(run: Run, name: Time, levels: Levels) -> Estimate:
         )
     quality = quality_column([run], levels.quality)
     std = run.column(f"{quality}_std") if f"{quality}_std" in run.table.columns else None
-    return timescales.tau_gen(steps, run.column(quality), levels.gen, std)
+    with parameters_of(level="quality_level"):
+        return timescales.tau_gen(steps, run.column(quality), levels.gen, std)
 
 
 def _is_unsettled(row: Mapping[str, Any], name: Time, levels: Levels) -> bool:

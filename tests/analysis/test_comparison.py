@@ -120,7 +120,7 @@ def test_one_run_has_a_tau_gen_with_a_level_from_elsewhere_alone(tmp_path):
     (cell,) = found.cells
     assert cell.times["gen"] is None
     assert cell.times["mem"].value == pytest.approx(Truth().tau_mem(64), rel=0.3)
-    assert "set --quality-level" in rule_lines(found)[2]
+    assert "set a quality level" in rule_lines(found)[2]
     assert {path.name for path in write_figures(found, tmp_path)} == {"curves.png", "timescales.png"}
     found = compare([run], Rules(quality_level=6.0, num_draws=200))
     assert found.cells[0].times["gen"].value == pytest.approx(Truth().tau_gen(6.0), rel=0.2)

@@ -211,7 +211,7 @@ def test_hashes_of_different_schemata_are_not_compared():
     """A table of an earlier version and one of this version, of the same training."""
     earlier, present = run(setting="old"), run(128, setting="new", schema=1)
     assert len(group_runs([earlier, present], ["optimizer"])["Adam"]) == 2
-    with pytest.raises(DataError, match=r"lr 0\.001 and 0\.01.*--by optimizer,lr"):
+    with pytest.raises(DataError, match=r"lr 0\.001 and 0\.01.*compare by optimizer,lr"):
         group_runs([earlier, run(128, setting="new", schema=1, lr=0.01)], ["optimizer"])
 
 

@@ -70,14 +70,14 @@ def test_inception_protocol_tells_the_weights_apart(inception, weights):
 
 
 def test_bad_weights_end_in_one_line(tmp_path, monkeypatch):
-    with pytest.raises(DataError, match=r"fid\.weights: got no file .*--fid.weights=PATH"):
+    with pytest.raises(DataError, match=r"none\.pth: got no such file.*weights-inception"):
         InceptionFeatures(tmp_path / "none.pth")
     wrong = tmp_path / "wrong.pth"
     torch.save(nn.Linear(2, 2).state_dict(), wrong)
     text = tmp_path / "text.pth"
     text.write_text("not found")
     for path in (wrong, text):
-        with pytest.raises(DataError, match=r"fid\.weights") as caught:
+        with pytest.raises(DataError, match="Inception weights") as caught:
             InceptionFeatures(path)
         assert "\n" not in str(caught.value)
         assert path.name in str(caught.value)
