@@ -89,7 +89,7 @@ def test_without_samples_the_last_row_before_the_split_is_kept():
 
 @pytest.mark.parametrize("arguments", [{"rule": "feeling"}, {"level": 0.0}, {"plateau_factor": 0.5}])
 def test_rules_that_make_no_sense_are_refused(arguments):
-    with pytest.raises(ConfigError, match="got .*; change "):
+    with pytest.raises(ConfigError, match=r"got .*; change "):
         generalization_window(curve(STEPS, 300, 3000), **arguments)
 
 

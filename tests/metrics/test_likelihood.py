@@ -64,5 +64,5 @@ def test_it_integrates_inside_inference_mode_and_leaves_no_gradient():
 
 @pytest.mark.parametrize("num_steps", [1, 1001])
 def test_an_impossible_number_of_steps_is_refused(num_steps):
-    with pytest.raises(ConfigError, match="^num_steps: got"):
+    with pytest.raises(ConfigError, match=r"^num_steps: got"):
         log_likelihood(lambda x, index: x, torch.zeros(1, 2), SCHEDULE, num_steps)

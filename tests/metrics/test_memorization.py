@@ -113,7 +113,7 @@ def test_wilson_interval_at_the_ends():
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, -1.0, math.nan])
 def test_thresholds_outside_the_unit_interval_are_refused(threshold):
-    with pytest.raises(ConfigError, match="^threshold: got"):
+    with pytest.raises(ConfigError, match=r"^threshold: got"):
         is_memorized(torch.ones(1, 2), threshold)
 
 
