@@ -1,7 +1,6 @@
 """What all commands share: a mistake of the user ends in one line, and a closed pipe ends the command quietly."""
 
 import argparse
-import errno
 import io
 import os
 import sys
@@ -9,11 +8,8 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from diffmem.errors import EXIT_CLOSED_PIPE, EXIT_CONFIG, EXIT_UNEXPECTED, MachineError, UserError
+from diffmem.errors import EXIT_CLOSED_PIPE, EXIT_CONFIG, EXIT_UNEXPECTED, as_user_error
 from diffmem.text import one_line
-
-#: What the machine refuses, whatever the program: no room, no permission, a broken disk.
-_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE}
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,9 +36,8 @@ def exit_code_of(command: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end of the process
         return EXIT_CLOSED_PIPE
     except Exception as error:
-        refused = isinstance(error, OSError) and error.errno in _REFUSALS
-        if isinstance(error, UserError) or refused:
-            known = error if isinstance(error, UserError) else MachineError(error)
+        known = as_user_error(error)
+        if known is not None:
             print(f"diffmem: {one_line(known)}", file=sys.stderr)
             return known.exit_code
         traceback.print_exc()

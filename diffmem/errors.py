@@ -1,6 +1,8 @@
 """Errors a user can fix: one line that says what, got, expected, and where to change it."""
 
 import contextlib
+import errno
+import re
 from collections.abc import Iterable, Iterator
 
 EXIT_DONE = 0
@@ -12,6 +14,12 @@ EXIT_SYSTEM = 74
 EXIT_REQUEUE = 75
 EXIT_INTERRUPTED = 130
 EXIT_CLOSED_PIPE = 141
+
+#: What the machine refuses, whatever the program: no room, no permission, a broken disk.
+_REFUSALS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE),
+}
 
 
 class UserError(ValueError):
@@ -140,6 +148,26 @@ class MachineError(UserError):
         )
 
 
+class MemoryShortageError(UserError):
+    """The memory of the machine or of its GPU does not hold what is computed (exit code 74).
+
+    Args:
+        error: What Python, numpy or torch said.
+    """
+
+    exit_code = EXIT_SYSTEM
+
+    def __init__(self, error: BaseException) -> None:
+        found = re.search(r"(?:tried to|unable to) allocate ([\d.]+) (\w+)", str(error), re.IGNORECASE)
+        wanted = f" for {float(found[1]):.4g} {found[2]} more" if found else ""
+        super().__init__(
+            "GPU" if "CUDA" in str(error) else "memory",
+            got=f"no room{wanted}",
+            expected="room for a batch of images in the network",
+            remedy="lower --evaluation.batch_size, --losses.batch_size or --data.batch_size, or take a smaller network",
+        )
+
+
 class DivergenceError(UserError):
     """A loss, a weight or a sample is no longer a number (exit code 1).
 
@@ -151,3 +179,15 @@ class DivergenceError(UserError):
     def __init__(self, step: int, got: str) -> None:
         remedy = "lower --optimizer.lr; no checkpoint was saved since"
         super().__init__(f"step {step}", got=got, expected="finite numbers", remedy=remedy)
+
+
+def as_user_error(error: BaseException) -> UserError | None:
+    """``error`` as one that a user can mend, what the machine refuses among them; None where it is no such thing."""
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        return MachineError(error)
+    without_memory = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+    if without_memory or re.search(r"out of memory|can't allocate memory|std::bad_alloc", str(error)):
+        return MemoryShortageError(error)
+    return None

@@ -3,11 +3,15 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import DataError
+from diffmem.files import writing
 
 
 def test_a_user_error_is_one_line_and_has_its_code(capsys):
@@ -24,6 +28,43 @@ def test_what_the_machine_refuses_is_one_line_and_has_a_code_of_its_own(capsys):
 
     assert exit_code_of(command) == 74
     assert capsys.readouterr().err.startswith("diffmem: runs/a/evaluations.csv: got no space left on device, expected")
+
+
+def write_to_a_full_device(path):
+    with writing(path) as partial:
+        partial.symlink_to("/dev/full")
+        partial.write_text("text")
+
+
+@pytest.mark.parametrize(
+    ("refused", "shown"),
+    [
+        (lambda: torch.empty(10**14), "memory: got no room for 4e+14 bytes more, expected room for a batch"),
+        (lambda: np.empty(10**14), "memory: got no room for 728 TiB more, expected room for a batch"),
+        (lambda: bytearray(10**15), "memory: got no room, expected room for a batch"),
+    ],
+)
+def test_a_lack_of_memory_is_one_line_that_names_what_to_lower(capsys, refused, shown):
+    assert exit_code_of(refused) == 74
+    error = capsys.readouterr().err
+    assert error.startswith(f"diffmem: {shown}")
+    assert error.count("\n") == 1
+    assert "lower --evaluation.batch_size" in error
+
+
+def test_a_gpu_without_memory_is_named(capsys):
+    def command():
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of …")
+
+    assert exit_code_of(command) == 74
+    assert capsys.readouterr().err.startswith("diffmem: GPU: got no room for 20 GiB more")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+def test_a_full_disk_names_the_file(tmp_path, capsys):
+    assert exit_code_of(lambda: write_to_a_full_device(tmp_path / "evaluations.csv")) == 74
+    assert capsys.readouterr().err.startswith(f"diffmem: {tmp_path}/evaluations.csv: got no space left on device")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_nobody_foresaw_shows_where_and_is_not_taken_for_a_diverged_run(capsys):

@@ -9,7 +9,7 @@ import lightning.pytorch as pl
 
 from diffmem.callbacks.observer import EvaluationObserver, Row
 from diffmem.callbacks.updates import UpdateCallback
-from diffmem.errors import UserError, require_at_least
+from diffmem.errors import as_user_error, require_at_least
 from diffmem.jobs.signals import StopRequested
 from diffmem.roles import Role
 from diffmem.runs.state import RunState, State, write_state
@@ -63,8 +63,8 @@ class Status(UpdateCallback, EvaluationObserver):
             if isinstance(exception, StopRequested):
                 self._write(trainer, "requeued")
             else:
-                name = "" if isinstance(exception, UserError) else f"{type(exception).__name__}: "
-                self._write(trainer, "failed", one_line(f"{name}{exception}"))
+                known = as_user_error(exception)
+                self._write(trainer, "failed", one_line(known or f"{type(exception).__name__}: {exception}"))
 
     def _write(self, trainer: pl.Trainer, state: State, reason: str | None = None) -> None:
         if not trainer.is_global_zero:

@@ -20,9 +20,10 @@ TWO = ["--trainer.devices=2", "--trainer.strategy=ddp"]
 
 def launch(*launches: tuple[int, list[str], list | None]) -> list[list[int]]:
     """Exit codes of the ranks of ``(world size, arguments, fault)`` after one another; see ``forked_ranks.py``."""
-    plan = json.dumps([{"world": world, "args": args, "fault": fault} for world, args, fault in launches])
+    plan = [json.dumps({"world": world, "args": args, "fault": fault}) for world, args, fault in launches]
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests/support/forked_ranks.py"), plan],
+        [sys.executable, str(ROOT / "tests/support/forked_ranks.py")],
+        input="\n".join(plan),
         capture_output=True,
         text=True,
         cwd=ROOT,
