@@ -1,6 +1,5 @@
 """Checkpoints that are whole or absent, and the newest one that can be trusted."""
 
-import errno
 import pickle
 import warnings
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from diffmem import ranks
 from diffmem.callbacks.updates import UpdateCallback
@@ -82,16 +82,31 @@ def save_checkpoint(trainer: pl.Trainer, pl_module: pl.LightningModule, path: Pa
         raise DivergenceError(trainer.global_step, "weights that are not finite")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(path)
+    strategy = trainer.strategy
+    usual = strategy.checkpoint_io
     try:
+        if type(usual) is TorchCheckpointIO:
+            strategy.checkpoint_io = _InPlace()
         trainer.save_checkpoint(partial)
         if trainer.is_global_zero:
             publish(partial, path)
-    except (OSError, RuntimeError) as error:  # torch's writer says RuntimeError of a full disk
+    except OSError as error:
         if trainer.is_global_zero:
             partial.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise
-        raise MachineError(OSError(errno.EIO, str(error).splitlines()[0]), path) from error
+        raise MachineError(error, path) from error
+    finally:
+        strategy.checkpoint_io = usual
+
+
+class _InPlace(TorchCheckpointIO):
+    """Writes where it is told to; Lightning's own goes by the system's temporary folder, where a kill leaves files."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        with Path(path).open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # torch's word for a write that failed
+                raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

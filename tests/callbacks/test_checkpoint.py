@@ -1,15 +1,17 @@
 """Checkpoints that are whole, of this network, and nothing but numbers."""
 
 import os
+import tempfile
 import warnings
+from pathlib import Path
 
 import lightning.pytorch as pl
 import pytest
 import torch
 from torch import nn
 
-from diffmem.callbacks.checkpoint import newest_checkpoint, read_checkpoint
-from diffmem.errors import CheckpointError
+from diffmem.callbacks.checkpoint import newest_checkpoint, read_checkpoint, save_checkpoint
+from diffmem.errors import CheckpointError, MachineError
 from diffmem.runs.saved import saved_steps
 
 
@@ -88,3 +90,19 @@ def test_the_one_before_is_named_only_where_there_is_one(tmp_path):
     first, second = (str(each.message) for each in caught)
     assert "10.ckpt is damaged; falling back to the one before" in first
     assert "02.ckpt is damaged; there is none before" in second
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+@pytest.mark.parametrize("size", [10, 10**6])
+def test_a_full_disk_names_the_checkpoint_and_leaves_nothing(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))  # nothing is written beside the checkpoint's place
+    trainer = pl.Trainer(logger=False, enable_checkpointing=False, default_root_dir=tmp_path, accelerator="cpu")
+    trainer.strategy.connect(Model(size))
+    path = tmp_path / "checkpoints/step-3.ckpt"
+    save_checkpoint(trainer, trainer.lightning_module, path)
+    assert [each.name for each in path.parent.iterdir()] == ["step-3.ckpt"]
+    assert torch.load(path, weights_only=True)["state_dict"]["network.weight"].shape == (2, size)
+    (path.parent / ".step-4.ckpt.partial").symlink_to("/dev/full")
+    with pytest.raises(MachineError, match=r"checkpoints/step-4\.ckpt: got no space left on device"):
+        save_checkpoint(trainer, trainer.lightning_module, path.with_name("step-4.ckpt"))
+    assert [each.name for each in path.parent.iterdir()] == ["step-3.ckpt"]
