@@ -41,15 +41,15 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_rules(parser: argparse.ArgumentParser) -> None:
-    """The options that say which runs are compared, and by which rules."""
+def add_rules(parser: argparse.ArgumentParser, by: str | None = "optimizer", says: str = "%(default)s") -> None:
+    """The options that say which runs are compared, and by which rules; ``by`` is the default of the groups."""
     parser.add_argument(
         "sources",
         nargs="+",
         metavar="RUN_OR_ROOT",
         help=f"folders with evaluations.csv in or below them, or {WANDB_SOURCE}ENTITY/PROJECT to read from W&B",
     )
-    parser.add_argument("--by", default="optimizer", metavar="COLUMN[,COLUMN]", help="groups; default %(default)s")
+    parser.add_argument("--by", default=by, metavar="COLUMN[,COLUMN]", help=f"groups; default {says}")
     parser.add_argument(
         "--against",
         metavar="KEY=VALUE[,…]",
@@ -108,7 +108,7 @@ def rules_of(options: argparse.Namespace) -> "Rules":
     from diffmem.analysis.comparison import Rules
 
     return Rules(
-        by=("setting",) if options.against else tuple(options.by.split(",")),
+        by=("setting",) if options.against else tuple(options.by.split(",")) if options.by else (),
         clock=options.clock,
         quality=options.quality,
         quality_level=options.quality_level,

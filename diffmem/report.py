@@ -21,7 +21,7 @@ _LIVE = ("starting", "running", "requeued")
 def parser() -> argparse.ArgumentParser:
     """The command line: that of ``diffmem.compare``, and where to write."""
     parser = Parser(prog="python -m diffmem.report", description=__doc__.partition("\n")[0])
-    add_rules(parser)
+    add_rules(parser, by=None, says="as few columns as tell the settings apart")
     parser.add_argument(
         "--out", type=Path, default=Path("report.html"), metavar="FILE", help="page to write; default %(default)s"
     )

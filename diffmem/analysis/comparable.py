@@ -32,7 +32,7 @@ def group_runs(runs: Sequence[Run], by: Sequence[str]) -> dict[str, list[Run]]:
                     remedy="group by a column that every run has",
                 )
         values = {column: run.identity[column] for column in by}
-        label = ", ".join(v if isinstance(v, str) else f"{SYMBOLS.get(c, c)} = {v}" for c, v in values.items())
+        label = ", ".join(_value_text(column, value) for column, value in values.items())
         groups[label].append(run)
     for label, members in groups.items():
         _refuse_mixed_settings(label, members)
@@ -43,6 +43,35 @@ def group_runs(runs: Sequence[Run], by: Sequence[str]) -> dict[str, list[Run]]:
         return [(isinstance(value, str), value) for value in values]
 
     return dict(sorted(groups.items(), key=order))
+
+
+def _value_text(column: str, value: int | float | str) -> str:
+    """The value alone where it tells what it is of."""
+    telling = isinstance(value, str) and column not in ("labels", "weights")
+    return str(value) if telling else f"{SYMBOLS.get(column, column)} = {value}"
+
+
+def columns_apart(runs: Sequence[Run]) -> tuple[str, ...]:
+    """The identity columns by which to group ``runs`` so that each group holds one setting, as few as do.
+
+    ``setting`` where no others do, for example because a rate of dropout differs; ``optimizer``, or ``n`` for runs that
+    do not name theirs, where all are of one setting.
+    """
+    shared = [name for name in _SETTING_COLUMNS if all(name in run.identity for run in runs)]
+    found = [name for name in shared if len({run.identity[name] for run in runs}) > 1]
+    if not _separate(runs, found):
+        return ("setting",) if all("setting" in run.identity for run in runs) else tuple(found)
+    for name in ("num_parameters", "lr", *_SETTING_COLUMNS):
+        fewer = [column for column in found if column != name]
+        if name in found and fewer and _separate(runs, fewer):
+            found = fewer
+    return tuple(found) or ("optimizer" if "optimizer" in shared else "n",)
+
+
+def _separate(runs: Sequence[Run], by: Sequence[str]) -> bool:
+    """Whether runs of the same values in ``by`` are of the same setting."""
+    first: dict[tuple[object, ...], Run] = {}
+    return all(_same_setting(run, first.setdefault(tuple(run.identity[name] for name in by), run)) for run in runs)
 
 
 def refuse_different_protocols(runs: Sequence[Run], quality: str, by: Sequence[str] = ()) -> None:

@@ -85,8 +85,7 @@ def find_baseline(settings: Sequence[Setting], against: str) -> Setting:
         found = [each for each in found if _alike(each.training.get(keys[0], "default"), value)]
     if not found:
         raise ParameterError("against", got=against, expected="values that some run has", remedy=None)
-    distance = {id(one): sum(len(_differing(one.training, other.training)) for other in settings) for one in found}
-    nearest = [each for each in found if distance[id(each)] == min(distance.values())]
+    nearest = central(found, settings)
     if len(nearest) > 1:
         keys = sorted(_differing(nearest[0].training, nearest[1].training))
         raise ParameterError(
@@ -96,6 +95,12 @@ def find_baseline(settings: Sequence[Setting], against: str) -> Setting:
             remedy=f"add a value of {' or '.join(keys)}",
         )
     return nearest[0]
+
+
+def central(among: Sequence[Setting], settings: Sequence[Setting]) -> list[Setting]:
+    """Those of ``among`` from which all ``settings`` differ in the fewest keys together."""
+    distance = [sum(len(_differing(one.training, other.training)) for other in settings) for one in among]
+    return [one for one, far in zip(among, distance, strict=True) if far == min(distance)]
 
 
 def factor_of(training: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:

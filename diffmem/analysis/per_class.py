@@ -96,15 +96,21 @@ def _class(group: str, n: int, label: int, curves: Sequence[np.ndarray], rules: 
     return ClassTimes(group, n, label, len(curves), gaps.pool(times, weights, rules.confidence), "", final)
 
 
-def console_text(classes: Sequence[ClassTimes], rules: Rules) -> str:
-    """The table in words."""
-    rows = [
+def table_rows(classes: Sequence[ClassTimes]) -> list[tuple[str, ...]]:
+    """One row of text for each class, under :data:`HEADER`."""
+    return [
         (each.group, str(each.n), str(each.label), str(each.num_runs), str(each.tau_mem or "–"), f"{each.final:.1%}")
         for each in classes
     ]
+
+
+def console_text(classes: Sequence[ClassTimes], rules: Rules) -> str:
+    """The table in words."""
     reasons = dict.fromkeys(each.reason for each in classes if each.reason)
     notes = [f"Note: τ_mem refused: {reason}." for reason in reasons]
-    return "\n".join([f"τ_mem of each class, f_mem ≥ {rules.mem_level:g}:", text_table(HEADER, rows), *notes])
+    return "\n".join(
+        [f"τ_mem of each class, f_mem ≥ {rules.mem_level:g}:", text_table(HEADER, table_rows(classes)), *notes]
+    )
 
 
 def write_classes(classes: Sequence[ClassTimes], path: Path) -> None:

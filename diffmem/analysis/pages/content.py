@@ -1,12 +1,37 @@
-"""What is on a page: the comparison of its runs, or each run by itself where they cannot be compared."""
+"""What is on a page: trainings with their views, and the comparison of all, where they can be compared."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from diffmem.analysis.comparable import columns_apart
 from diffmem.analysis.comparison import TIMES, Comparison, Rules, RunTimes, compare
 from diffmem.analysis.effects import Effects, effects_against
+from diffmem.analysis.pages.names import named
+from diffmem.analysis.per_class import ClassTimes, class_times
 from diffmem.analysis.runs import Run
-from diffmem.errors import UserError
+from diffmem.errors import DataError, UserError
+
+
+@dataclass(frozen=True)
+class Member:
+    """One training on the page.
+
+    Attributes:
+        views: The ways in which it was looked at, each with its times; the table beside ``config.yaml`` first.
+    """
+
+    views: tuple[RunTimes, ...]
+
+    @property
+    def run(self) -> Run:
+        """The run of the first view."""
+        return self.views[0].run
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the training; None for a run read from W&B."""
+        return _training_folder(self.run)
 
 
 @dataclass(frozen=True)
@@ -14,17 +39,19 @@ class Content:
     """The runs of a page.
 
     Attributes:
-        members: Each run with its times.
-        clock: One of :data:`~diffmem.analysis.runs.CLOCKS`.
-        comparison: The runs together; None where they cannot be compared.
-        effects: What sets each setting apart from a baseline, and what it does; None where that was not asked for.
-        refusal: Why they cannot; empty where they can.
+        members: Each training with the times of its views.
+        rules: By which the times were read.
+        comparison: The runs together, their groups named by what sets them apart; None where they cannot be compared.
+        effects: What each setting does against a baseline; None where that was not asked for.
+        classes: Times of each class; empty for unconditional runs.
+        refusal: Why there is no comparison; empty where there is one.
     """
 
-    members: tuple[RunTimes, ...]
-    clock: str
+    members: tuple[Member, ...]
+    rules: Rules
     comparison: Comparison | None
     effects: Effects | None
+    classes: tuple[ClassTimes, ...]
     refusal: str
 
 
@@ -33,19 +60,40 @@ def content_of(runs: Sequence[Run], rules: Rules, against: str | None = None) ->
 
     Args:
         runs: Whose tables have ``step`` and ``n`` at least.
-        rules: By which times are read.
+        rules: By which times are read; without columns ``by``, the groups are those that tell the runs apart.
         against: The baseline of the effects, as :func:`~diffmem.analysis.effects.effects_against` takes it.
 
     Raises:
         ConfigError: A baseline that there is not.
         DataError: Runs without effects against it.
     """
+    if not rules.by:
+        rules = replace(rules, by=columns_apart(runs))
     comparison, refusal = _compared(runs, rules)
-    if comparison is not None:
-        members = tuple(each for group in comparison.groups for each in group.runs)
-        effects = effects_against(comparison, against) if against else None
-        return Content(members, rules.clock, comparison, effects, "")
-    return Content(tuple(_alone(run, rules) for run in runs), rules.clock, None, None, refusal)
+    if comparison is None:
+        return Content(_members([_alone(run, rules) for run in runs]), rules, None, None, (), refusal)
+    effects = effects_against(comparison, against) if against else None
+    renamed = named(comparison, effects)
+    members = _members([each for group in renamed.groups for each in group.runs])
+    classes = _classes(runs, rules, _new_names(comparison, renamed))
+    return Content(members, rules, renamed, effects, classes, "")
+
+
+def _members(runs: Sequence[RunTimes]) -> tuple[Member, ...]:
+    """Runs by the folder of their training, in the order of their first views."""
+    found: dict[object, list[RunTimes]] = {}
+    for each in runs:
+        found.setdefault(_training_folder(each.run) or each.run.name, []).append(each)
+    return tuple(Member(tuple(sorted(views, key=lambda each: _view(each.run)))) for views in found.values())
+
+
+def _training_folder(run: Run) -> Path | None:
+    return run.folder.parent.parent if _view(run) and run.folder else run.folder
+
+
+def _view(run: Run) -> str:
+    """Name of the view; empty for the one whose table lies beside ``config.yaml``."""
+    return run.folder.name if run.folder is not None and run.folder.parent.name == "views" else ""
 
 
 def _compared(runs: Sequence[Run], rules: Rules) -> tuple[Comparison | None, str]:
@@ -62,3 +110,15 @@ def _alone(run: Run, rules: Rules) -> RunTimes:
     """The run with the times that it gives by itself."""
     comparison, _ = _compared([run], rules)
     return comparison.groups[0].runs[0] if comparison else RunTimes(run, dict.fromkeys(TIMES))
+
+
+def _new_names(before: Comparison, after: Comparison) -> dict[str, str]:
+    new = {id(group.runs[0]): group.name for group in after.groups}
+    return {group.name: new[id(group.runs[0])] for group in before.groups}
+
+
+def _classes(runs: Sequence[Run], rules: Rules, names: Mapping[str, str]) -> tuple[ClassTimes, ...]:
+    try:
+        return tuple(replace(each, group=names[each.group]) for each in class_times(runs, rules))
+    except DataError:
+        return ()

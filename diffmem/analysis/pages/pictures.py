@@ -2,8 +2,9 @@
 
 import base64
 import io
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,57 +21,123 @@ _MAX_HITS = 24
 _BINS = 24
 
 
-def pictures(folder: Path, threshold: float, budget: int) -> dict[str, Any] | None:
-    """What the page shows of the samples of the run in ``folder``; None where it kept none.
+class Album:
+    """What a page can show of the samples that one view of a run has kept.
 
     Args:
-        folder: The run's folder.
+        folder: The folder of its ``evaluations.csv``; None for a run that has none.
         threshold: Ratio below which a sample counts as a copy.
-        budget: Most bytes that the pictures of samples may take; steps are left out evenly until they do.
 
     Raises:
         DataError: A file is damaged.
     """
-    kept = list(read_samples(folder))
-    if not kept:
-        return None
-    sheets, left_out = _within([_sheet(samples.images) for _, samples in kept], budget)
-    train, places = _training(kept)
-    steps = []
-    for (step, samples), sheet in zip(kept, sheets, strict=True):
-        ratio = ratios(samples.distances)
-        null = ratios(samples.null_distances)
-        shown = len(samples.images)
-        copied = Counter(samples.nearest[ratio < threshold, 0].tolist())
-        steps.append(
-            {
-                "step": step,
-                "sheet": sheet,
-                "nearest": samples.nearest[:shown, 0].tolist() if sheet else [],
-                "ratio": np.round(ratio[:shown], 4).tolist() if sheet else [],
-                "distance": np.round(samples.distances[:shown, 0].astype(float), 4).tolist() if sheet else [],
-                "share": _histogram(ratio),
-                "null": _histogram(null) if len(null) else None,
-                "num_samples": len(ratio),
-                "hits": [[image, count] for image, count in copied.most_common(_MAX_HITS)],
-                "num_copies": sum(copied.values()),
-                "num_copied": len(copied),
-            }
-        )
-    height, width = kept[0][1].images.shape[1:3]
-    scale = min(1.0, MAX_SIDE / max(height, width))
-    return {
-        "tile": [max(1, round(width * scale)), max(1, round(height * scale))],
-        "columns": COLUMNS,
-        "threshold": threshold,
-        "edges": np.linspace(0, 1, _BINS + 1).round(4).tolist(),
-        "training": train,
-        "places": {str(image): place for image, place in places.items()},
-        "num_places": len(places),
-        "first": _first_steps(kept, threshold),
-        "left_out": left_out,
-        "steps": steps,
-    }
+
+    def __init__(self, folder: Path | None, threshold: float) -> None:
+        self._kept = list(read_samples(folder)) if folder else []
+        self._threshold = threshold
+        self._copied = [_copied(samples, threshold) for _, samples in self._kept]
+        self._sheets = [_sheet(samples.images) for _, samples in self._kept]
+        self._whole = self._with_every(1) if self._kept else None
+
+    @property
+    def size(self) -> int:
+        """Bytes on the page with the pictures of every step."""
+        return _bytes(self._whole)
+
+    def within(self, budget: int) -> dict[str, Any] | None:
+        """What the page shows; None where no sample was kept.
+
+        Args:
+            budget: Most bytes that it may take. Pictures of steps are left out evenly until it fits, those of the last
+                step at the end; there are no steps then.
+        """
+        found, stride = self._whole, 1
+        while found is not None and found["steps"] and _bytes(found) > budget:
+            stride *= 2
+            found = self._with_every(stride) if stride < 2 * len(self._kept) else {**found, "steps": [], "training": ""}
+        return found
+
+    def _with_every(self, stride: int) -> dict[str, Any]:
+        """With the pictures of every ``stride``-th step, the last one always."""
+        last = len(self._kept) - 1
+        shown = [place for place in range(last + 1) if (last - place) % stride == 0]
+        training, places = self._training_sheet(shown)
+        height, width = self._kept[0][1].images.shape[1:3]
+        scale = min(1.0, MAX_SIDE / max(height, width))
+        return {
+            "tile": [max(1, round(width * scale)), max(1, round(height * scale))],
+            "columns": COLUMNS,
+            "threshold": self._threshold,
+            "edges": np.linspace(0, 1, _BINS + 1).round(4).tolist(),
+            "training": training,
+            "places": {str(image): place for image, place in places.items()},
+            "num_places": len(places),
+            "first": self._first_steps(),
+            "left_out": len(self._kept) - len(shown),
+            "steps": [self._step(place, place in shown) for place in range(len(self._kept))],
+        }
+
+    def _step(self, place: int, with_pictures: bool) -> dict[str, Any]:
+        step, samples = self._kept[place]
+        ratio, null, copied = ratios(samples.distances), ratios(samples.null_distances), self._copied[place]
+        shown = len(samples.images) if with_pictures else 0
+        return {
+            "step": step,
+            "sheet": self._sheets[place] if with_pictures else "",
+            "nearest": samples.nearest[:shown, 0].tolist(),
+            "ratio": np.round(ratio[:shown], 4).tolist(),
+            "copies": np.flatnonzero(ratio[:shown] < self._threshold).tolist(),
+            "distance": np.round(samples.distances[:shown, 0].astype(float), 4).tolist(),
+            "share": _histogram(ratio),
+            "null": _histogram(null) if len(null) else None,
+            "num_samples": len(ratio),
+            "hits": [[image, count] for image, count in copied.most_common(_MAX_HITS)],
+            "num_copies": sum(copied.values()),
+            "num_copied": len(copied),
+        }
+
+    def _first_steps(self) -> dict[str, int]:
+        """For each training image, the first step with a copy of it."""
+        first: dict[str, int] = {}
+        for (step, _), copied in zip(self._kept, self._copied, strict=True):
+            for image in copied:
+                first.setdefault(str(image), step)
+        return first
+
+    def _training_sheet(self, shown: Sequence[int]) -> tuple[str, Mapping[int, int]]:
+        """One sheet of the training images that these steps show, and the place of each on it."""
+        images: dict[int, NDArray[np.uint8]] = {}
+        for place in shown:
+            samples = self._kept[place][1]
+            kept = dict(zip(samples.train_rows.tolist(), samples.train_images, strict=True))
+            hits = [image for image, _ in self._copied[place].most_common(_MAX_HITS)]
+            wanted = {*samples.nearest[: len(samples.images), 0].tolist(), *hits}
+            images.update({image: kept[image] for image in wanted if image in kept})
+        positions = sorted(images)
+        return _sheet([images[each] for each in positions]), {each: place for place, each in enumerate(positions)}
+
+
+def allot(sizes: Sequence[int], total: int) -> list[int]:
+    """What each may take of ``total``: what it needs, or an equal share of what the smaller ones leave.
+
+    >>> allot([10, 500, 300], 400)
+    [10, 195, 195]
+    """
+    shares = [0] * len(sizes)
+    left = max(0, total)
+    for done, place in enumerate(sorted(range(len(sizes)), key=sizes.__getitem__)):
+        shares[place] = min(sizes[place], left // (len(sizes) - done))
+        left -= shares[place]
+    return shares
+
+
+def _bytes(shown: object) -> int:
+    return len(json.dumps(shown, separators=(",", ":")))
+
+
+def _copied(samples: KeptSamples, threshold: float) -> Counter[int]:
+    """Samples that copy each training image."""
+    return Counter(samples.nearest[ratios(samples.distances) < threshold, 0].tolist())
 
 
 def _histogram(ratio: NDArray[np.float64]) -> list[float]:
@@ -79,39 +146,7 @@ def _histogram(ratio: NDArray[np.float64]) -> list[float]:
     return (counts / max(len(ratio), 1)).round(5).tolist()
 
 
-def _first_steps(kept: Sequence[tuple[int, KeptSamples]], threshold: float) -> dict[str, int]:
-    """For each training image, the first step with a copy of it."""
-    first: dict[str, int] = {}
-    for step, samples in kept:
-        for image in samples.nearest[ratios(samples.distances) < threshold, 0].tolist():
-            first.setdefault(str(image), step)
-    return first
-
-
-def _training(kept: Sequence[tuple[int, KeptSamples]]) -> tuple[str, dict[int, int]]:
-    """One sheet of all training images that are shown at any step, and the place of each on it."""
-    images: dict[int, NDArray[np.uint8]] = {}
-    for _, samples in kept:
-        images.update(zip(samples.train_rows.tolist(), samples.train_images, strict=True))
-    shown = sorted(images)
-    return _sheet(np.stack([images[image] for image in shown])), {image: place for place, image in enumerate(shown)}
-
-
-def _within(sheets: list[str], budget: int) -> tuple[list[str], int]:
-    """``sheets`` with every second one emptied, the last kept, until they fit; and how many are left out."""
-    stride = 1
-    while (size := sum(map(len, _every(sheets, stride)))) > budget and size and stride < len(sheets):
-        stride *= 2
-    fitting = _every(sheets, stride)
-    return fitting, sum(not sheet for sheet in fitting)
-
-
-def _every(sheets: Sequence[str], stride: int) -> list[str]:
-    last = len(sheets) - 1
-    return [sheet if (last - place) % stride == 0 else "" for place, sheet in enumerate(sheets)]
-
-
-def _sheet(images: NDArray[np.uint8]) -> str:
+def _sheet(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> str:
     """The pictures (K, H, W, C), :data:`COLUMNS` in a row, as a PNG in a data URL."""
     from PIL import Image
 
@@ -126,5 +161,5 @@ def _sheet(images: NDArray[np.uint8]) -> str:
     for place, tile in enumerate(tiles):
         sheet.paste(tile, (place % COLUMNS * width, place // COLUMNS * height))
     buffer = io.BytesIO()
-    sheet.save(buffer, format="PNG", optimize=True)
+    sheet.save(buffer, format="PNG")  # optimize=True gains nothing here and takes twice as long
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

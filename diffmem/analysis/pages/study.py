@@ -1,26 +1,49 @@
 """The comparison as the page shows it: rules, tables, laws, and the figures' points, as plain values."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from diffmem.analysis import effects_table
+from diffmem.analysis import effects_table, per_class
+from diffmem.analysis.boundary import boundary_table
 from diffmem.analysis.comparison import Comparison, Group
 from diffmem.analysis.effects import Effects
 from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.figures import quality_name
-from diffmem.analysis.pages.run import SYMBOLS, _numbers
-from diffmem.analysis.report import HEADER, PHASE_RULE, ladder_lines, ladder_table, law_lines, table_rows
+from diffmem.analysis.pages.content import Content
+from diffmem.analysis.pages.curves import numbers
+from diffmem.analysis.pages.run import SYMBOLS
+from diffmem.analysis.report import (
+    BOUNDARY_RULE,
+    HEADER,
+    PHASE_RULE,
+    ladder_lines,
+    ladder_table,
+    law_lines,
+    table_rows,
+)
 from diffmem.analysis.runs import CLOCKS
 from diffmem.analysis.scaling import PowerLaw
 
+#: Groups that fit side by side.
+_MAX_GROUPS = 6
 
-def study_data(comparison: Comparison, effects: Effects | None = None) -> dict[str, Any]:
-    """What the page shows of all runs together, as plain values."""
+
+def study_data(content: Content) -> dict[str, Any] | None:
+    """What the page shows of all runs together, as plain values; None where it shows one run or they do not compare."""
+    comparison = content.comparison
+    if comparison is None or sum(len(group.runs) for group in comparison.groups) < 2:
+        return None
+    places = {
+        (each.run.folder, each.run.name): {"run": run, "view": view}
+        for run, member in enumerate(content.members)
+        for view, each in enumerate(member.views)
+    }
     return {
-        "tables": [*tables(comparison), *([_effects_table(effects)] if effects else [])],
-        "effects": _effects(effects) if effects else [],
-        "laws": law_lines(comparison),
+        "tables": tables(content),
+        "effects": _effects(content.effects) if content.effects else [],
+        "laws": law_lines(comparison) if _laws(comparison) else [],
         "clock": CLOCKS[comparison.rules.clock],
         "quality": quality_name(comparison.quality),
         "ladder": [rung for group in comparison.groups for rung in _ladder(group)],
@@ -29,42 +52,65 @@ def study_data(comparison: Comparison, effects: Effects | None = None) -> dict[s
         ],
         "times": [series for group in comparison.groups for series in _times(group)],
         "runs": [
-            {"run": place, "group": group.name, "n": each.run.n, **_curves(comparison, each.run)}
-            for place, (group, each) in enumerate(runs_of(comparison))
+            {
+                **places[each.run.folder, each.run.name],
+                "name": each.run.name,
+                "group": group.name,
+                "n": each.run.n,
+                "x": numbers(each.run.clock(comparison.rules.clock)),
+                "f_mem": numbers(each.run.column("f_mem")),
+                "quality": numbers(each.run.column(comparison.quality)),
+            }
+            for group in comparison.groups
+            for each in group.runs
         ],
     }
 
 
-def runs_of(comparison: Comparison) -> list[tuple[Group, Any]]:
-    """Every run with its group, in the order of the page."""
-    return [(group, each) for group in comparison.groups for each in group.runs]
-
-
-def tables(comparison: Comparison) -> list[dict[str, Any]]:
+def tables(content: Content) -> list[dict[str, Any]]:
     """The tables of the comparison: title, caption, header and rows of text."""
+    comparison = content.comparison
+    if comparison is None:
+        return []
     warning = f"τ_gen: {comparison.level_warning}." if comparison.level_warning else ""
-    found = [
-        {
-            "title": "Times",
-            "caption": warning,
-            "header": list(HEADER),
-            "rows": [list(row) for row in table_rows(comparison)],
-        }
-    ]
-    header, rungs = ladder_table(comparison)
-    if rungs:
-        caption = " ".join(ladder_lines(comparison))
-        found.append({"title": "Exponents by criterion", "caption": caption, "header": header, "rows": rungs})
+    found = [_table("Times", warning, HEADER, table_rows(comparison))]
+    if content.effects:
+        found.append(_effects_table(content.effects))
+    if _laws(comparison):
+        header, rungs = ladder_table(comparison)
+        if len(header) > _MAX_GROUPS:  # a group a line
+            turned = zip(header, *rungs, strict=True)
+            header, *rungs = [list(row) for row in turned]
+            header[0] = "group"
+        found.append(_table("Exponents by criterion", " ".join(ladder_lines(comparison)), header, rungs))
     if comparison.phases:
-        rows = [[p.group, str(p.n), str(p.num_parameters), p.phase.value] for p in comparison.phases]
-        found.append({"title": "Phases", "caption": PHASE_RULE, "header": ["group", "n", "p", "phase"], "rows": rows})
+        phases = [[p.group, str(p.n), str(p.num_parameters), p.phase.value] for p in comparison.phases]
+        found.append(_table("Phases", PHASE_RULE, ["group", "n", "p", "phase"], phases))
+        found.append(_table("Boundaries in n", BOUNDARY_RULE, *boundary_table(comparison)))
+    if content.classes:
+        rule = f"The first evaluation with f_mem ≥ {content.rules.mem_level:g} among the samples of the class."
+        reasons = dict.fromkeys(f" –: {each.reason}." for each in content.classes if each.reason)
+        found.append(
+            _table(
+                "τ_mem of each class", rule + "".join(reasons), per_class.HEADER, per_class.table_rows(content.classes)
+            )
+        )
     return found
+
+
+def _table(title: str, caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Any]:
+    return {"title": title, "caption": caption, "header": list(header), "rows": [list(row) for row in rows]}
+
+
+def _laws(comparison: Comparison) -> bool:
+    """Whether any group has several n to read growth from."""
+    return any(len(group.cells) > 1 for group in comparison.groups)
 
 
 def _effects_table(effects: Effects) -> dict[str, Any]:
     rows = [[text.replace("**", "") for text in row] for row in effects_table.table_rows(effects)]
     caption = " ".join(effects_table.rule_lines(effects)).replace(" Bold: the interval leaves 1 out.", "")
-    return {"title": "Effects", "caption": caption, "header": list(effects_table.HEADER), "rows": rows}
+    return _table("Effects", caption, effects_table.HEADER, rows)
 
 
 def _effects(effects: Effects) -> list[dict[str, Any]]:
@@ -126,22 +172,14 @@ def _times(group: Group) -> list[dict[str, Any]]:
 
 def _line(law: PowerLaw, first: int, last: int) -> dict[str, Any]:
     grid = np.geomspace(first, last, 30)
-    return {"n": _numbers(grid), "tau": _numbers(law.at(grid))}
+    return {"n": numbers(grid), "tau": numbers(law.at(grid))}
 
 
 def _points(times: list[Estimate]) -> dict[str, Any]:
     return {
         "tau": [time.bound for time in times],
-        "low": _numbers(np.array([time.low for time in times])),
-        "high": _numbers(np.array([min(time.high, time.last) for time in times])),
+        "low": numbers(np.array([time.low for time in times])),
+        "high": numbers(np.array([min(time.high, time.last) for time in times])),
         "censored": [time.censored for time in times],
         "text": [str(time) for time in times],
-    }
-
-
-def _curves(comparison: Comparison, run: Any) -> dict[str, Any]:
-    return {
-        "x": _numbers(run.clock(comparison.rules.clock)),
-        "f_mem": _numbers(run.column("f_mem")),
-        "quality": _numbers(run.column(comparison.quality)),
     }

@@ -10,6 +10,7 @@ from small_run import ROOT
 from synthetic_runs import evaluations, log_steps, write_run
 
 from diffmem import report
+from diffmem.analysis.pages import page as page_module
 from diffmem.analysis.pages.page import MAX_BYTES
 from diffmem.files import write_atomic
 from diffmem.runs.samples import KeptSamples
@@ -37,14 +38,24 @@ def keep(folder, step, num_copies):
 def page(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     for n, optimizer in ((64, "Adam"), (128, "Adam"), (64, EVIL)):
-        folder = write_run(root / "mine", evaluations(n, 0, optimizer=optimizer, steps=log_steps(30_000, 4)))
+        table = evaluations(n, 0, optimizer=optimizer, steps=log_steps(30_000, 4))
+        folder = write_run(root / "mine", table)
         keep(folder, 100, 0)
         keep(folder, 30_000, 3)
         write_atomic(folder / "config.yaml", "study: </script><script>boom()</script>\n")
         write_atomic(folder / "identity.json", json.dumps({"training": {"data.n": n}, "protocol": {}}))
+        if n == 128:
+            view = folder / "views/guidance3"
+            table.assign(guidance=3.0, setting="a1b2c3d4-guidance3", f_mem=0.5).to_csv(made(view), index=False)
+            keep(view, 100, 2)
     out = root / "page.html"
     assert report.main([str(root / "mine"), "--out", str(out)]) == 0
     return out
+
+
+def made(folder):
+    folder.mkdir(parents=True)
+    return folder / "evaluations.csv"
 
 
 def test_the_page_in_a_browser(page):
@@ -56,15 +67,21 @@ def test_the_page_in_a_browser(page):
         def run(script, *arguments):
             return browser.execute_script(f"return {script}", *arguments)
 
+        def until(found):
+            return WebDriverWait(browser, 60).until(lambda _: found())
+
+        def show(selector):
+            run(f"document.querySelector('{selector}').scrollIntoView()")
+
         browser.get(page.as_uri())
-        WebDriverWait(browser, 60).until(lambda _: run("document.body.dataset.ready"))
+        until(lambda: run("document.body.dataset.ready"))
 
         assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
         assert run("typeof boom") == "undefined"
         assert run("document.images.length") == 0
         assert EVIL in browser.find_element(By.TAG_NAME, "main").text
 
-        # the slider, by keyboard: other pictures, other copies
+        # the slider, by keyboard: other pictures, other copies, another ringed point
         slider = browser.find_element(By.ID, "step")
         tiles = "[...document.querySelectorAll('.pairs .pair .tile')].map((each) => each.style.backgroundImage)"
         copies = "document.querySelectorAll('.pair.copy').length"
@@ -73,37 +90,86 @@ def test_the_page_in_a_browser(page):
         assert at_last == 3 and run(copies) == 0
         assert run(tiles) != last
         assert "step 100" in run("document.querySelector('output').textContent")
+        assert run("document.getElementById('step').ariaValueText.startsWith('step 100')")
         slider.send_keys(Keys.ARROW_RIGHT)
 
-        # sorted by ratio the copies come first
+        # sorted by ratio the copies come first; the box is reached and set by keyboard, and its focus is seen
         ratios = (
-            "[...document.querySelectorAll('.pair[title^=sample] figcaption')].map((each) => Number(each.textContent))"
+            "[...document.querySelectorAll('[title^=sample] + figcaption')].map((each) => Number(each.textContent))"
         )
-        assert run(ratios) != sorted(run(ratios))
-        run("document.querySelectorAll('#run input[type=checkbox]')[4].click()")
+        assert run(ratios) != sorted(run(ratios)) and len(run(ratios)) == 8
+        slider.send_keys(Keys.TAB)
+        assert run("document.activeElement.id") == "by-ratio"
+        assert run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        browser.switch_to.active_element.send_keys(Keys.SPACE)
         assert run(ratios) == sorted(run(ratios))
 
-        # a toggle hides a curve, and shows it again
+        # a toggle hides a curve, and shows it again; a plot is drawn when it is come to
         drawn = "document.querySelectorAll('#run .plot')[0].querySelectorAll('.scatterlayer .trace').length"
+        show("#run .legend button")
+        until(lambda: run(drawn) > 0)
         toggle = browser.find_element(By.CSS_SELECTOR, "#run .legend button")
         before = run(drawn)
-        toggle.click()
+        toggle.send_keys(Keys.ENTER)
         assert run(drawn) < before and toggle.get_attribute("aria-pressed") == "false"
         toggle.click()
         assert run(drawn) == before
 
-        # tables sort; a line leads to its run
+        # tables sort, by keyboard too; a line leads to its run
         names = "[...document.querySelectorAll('#runs tbody tr')].map((row) => row.cells[1].textContent)"
-        run("document.querySelectorAll('#runs th button')[1].click()")
+        head = browser.find_elements(By.CSS_SELECTOR, "#runs th button")[1]
+        head.send_keys(Keys.ENTER)
         assert run(names) == ["64", "64", "128"]
-        run("document.querySelectorAll('#runs th button')[1].click()")
+        head.send_keys(Keys.ENTER)
         assert run(names) == ["128", "64", "64"]
+        assert run("document.querySelectorAll('#runs th')[1].ariaSort") == "descending"
         run("document.querySelector('#runs tbody a').click()")
-        WebDriverWait(browser, 10).until(lambda _: "n 128" in run("document.querySelector('#run .facts').textContent"))
+        until(lambda: "n 128" in run("document.querySelector('#run .facts').textContent"))
 
+        # its views stand side by side, and a link shows the samples of one
+        assert run(copies) == 3
+        browser.find_element(By.LINK_TEXT, "guidance3").click()
+        until(lambda: run("document.getElementById('view').textContent") == "View: guidance3")
+        assert run(copies) == 2 and "guidance 3" in run("document.getElementById('run').textContent")
+
+        # the samples' novelty against their quality
+        titles = "[...document.querySelectorAll('#run h4')].map((each) => each.textContent)"
+        assert "Novelty against quality" in run(titles)
+
+        # every part says what it is
         assert run("[...document.querySelectorAll('.plot')].every((each) => each.ariaLabel.length > 20)")
+        assert run("[...document.querySelectorAll('.tile')].every((each) => each.closest('[role=img]').ariaLabel)")
+        assert run("[...document.querySelectorAll('input, select')].every((each) => each.labels.length === 1)")
+        assert run(
+            "[...document.querySelectorAll('.scroll')].every((each) => each.ariaLabel && each.role === 'region')"
+        )
         assert requests(browser, page.as_uri()) == {page.as_uri()}
         assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_a_page_of_many_pictures_stays_small(monkeypatch, tmp_path):
+    rng = np.random.default_rng(0)
+    for seed in range(3):
+        folder = write_run(tmp_path / "study", evaluations(64, seed, steps=log_steps(1000, 4)))
+        for step in range(8):
+            rows, distances = np.arange(16, dtype=np.int32), np.tile(np.float32([1, 2]), (16, 1))
+            noise = rng.integers(0, 256, (2, 16, 32, 32, 3), dtype=np.uint8)
+            kept = KeptSamples(noise[0], np.stack([rows, rows + 1], 1), distances, distances[:0], rows, noise[1])
+            kept.write(folder, step)
+    sizes = {}
+    for limit in (MAX_BYTES, 2_600_000, 2_100_000):
+        monkeypatch.setattr(page_module, "MAX_BYTES", limit)
+        assert report.main([str(tmp_path / "study"), "--out", str(tmp_path / "page.html")]) == 0
+        text = (tmp_path / "page.html").read_text()
+        sizes[limit] = len(text.encode())
+        left_out = [run["views"][0]["pictures"]["left_out"] for run in shown_in(text)["runs"]]
+        assert sizes[limit] <= limit
+        assert left_out == [0, 0, 0] if limit == MAX_BYTES else min(left_out) > 0
+    assert sizes[2_100_000] < sizes[2_600_000] < sizes[MAX_BYTES]
+
+
+def shown_in(text):
+    return json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
 
 
 def test_the_study_of_the_readme_fits_in_a_mail(tmp_path, capsys):
@@ -112,7 +178,7 @@ def test_the_study_of_the_readme_fits_in_a_mail(tmp_path, capsys):
     text = out.read_text()
     assert len(text.encode()) < MAX_BYTES
     assert "26 runs" in capsys.readouterr().out
-    shown = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
+    shown = shown_in(text)
     assert len(shown["runs"]) == 26
     assert "9.38" in text and "10400 [" in text
     assert len(shown["study"]["ladder"]) > 20
@@ -134,6 +200,17 @@ def test_the_page_is_written_again_until_no_run_goes_on(monkeypatch, tmp_path, p
     assert slept == [7, 7] and pages == [7, 7, None]
 
 
+def test_a_page_of_runs_that_go_on_loads_itself_again_unless_told_otherwise(monkeypatch, tmp_path, page):
+    live = iter([True, False])
+    pages = []
+    out = tmp_path / "page.html"
+    monkeypatch.setattr(report, "any_live", lambda _: next(live))
+    monkeypatch.setattr(report.time, "sleep", lambda _: pages.append(out.read_text()))
+    assert report.main([str(page.parent / "mine"), "--out", str(out), "--watch", "7"]) == 0
+    assert 'id="follow" checked' in pages[0] and shown_in(pages[0])["refresh_seconds"] == 7
+    assert 'id="follow"' not in out.read_text() and shown_in(out.read_text())["refresh_seconds"] is None
+
+
 def test_runs_that_cannot_be_compared_are_shown_one_by_one(tmp_path, capsys):
     write_run(tmp_path, evaluations(64, 0))
     write_run(tmp_path, evaluations(128, 0).drop(columns=["f_mem", "f_mem_low", "f_mem_high"]))
@@ -142,9 +219,9 @@ def test_runs_that_cannot_be_compared_are_shown_one_by_one(tmp_path, capsys):
     assert "without a comparison: " in capsys.readouterr().out
     text = out.read_text()
     assert "has no f_mem" in text
-    shown = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
+    shown = shown_in(text)
     assert shown["study"] is None
-    with_times = [run for run in shown["runs"] if any(time["value"] is not None for time in run["times"])]
+    with_times = [run for run in shown["runs"] if any(time["value"] is not None for time in run["views"][0]["times"])]
     assert len(shown["runs"]) == 2 and len(with_times) == 1
 
 

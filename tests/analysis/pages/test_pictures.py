@@ -2,12 +2,15 @@
 
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from diffmem.analysis.pages.pictures import COLUMNS, pictures
+from diffmem.analysis.pages.pictures import COLUMNS, Album, allot
 from diffmem.errors import DataError
 from diffmem.runs.samples import KeptSamples, ratios, read_samples
 
@@ -43,7 +46,7 @@ def test_ratios_of_coinciding_neighbours_count_as_copies():
 def test_copies_are_counted_and_the_first_step_of_each_image_is_found(tmp_path):
     write(tmp_path, 10, [[3, 4], [1, 10], [1, 10]], [[5, 0], [2, 0], [2, 0]])
     write(tmp_path, 20, [[1, 10], [1, 10], [9, 10]], [[5, 0], [2, 0], [8, 0]])
-    shown = pictures(tmp_path, threshold=1 / 3, budget=10**6)
+    shown = Album(tmp_path, 1 / 3).within(10**6)
     early, late = shown["steps"]
     assert early["hits"] == [[2, 2]] and early["num_copies"] == 2 and early["num_copied"] == 1
     assert sorted(late["hits"]) == [[2, 1], [5, 1]]
@@ -56,7 +59,7 @@ def test_copies_are_counted_and_the_first_step_of_each_image_is_found(tmp_path):
 def test_each_picture_is_at_its_place_on_the_sheet(tmp_path):
     count = COLUMNS + 3
     write(tmp_path, 10, [[1, 2]] * count, [[2 * i, 0] for i in range(count)])
-    shown = pictures(tmp_path, threshold=1 / 3, budget=10**6)
+    shown = Album(tmp_path, 1 / 3).within(10**6)
     samples, train = decoded(shown["steps"][0]["sheet"]), decoded(shown["training"])
     for i in (0, 1, COLUMNS, count - 1):
         row, column = divmod(i, COLUMNS)
@@ -68,19 +71,43 @@ def test_each_picture_is_at_its_place_on_the_sheet(tmp_path):
 def test_large_pictures_are_made_smaller_and_steps_left_out_to_fit(tmp_path):
     rng = np.random.default_rng(0)
     for step in range(9):
-        kept = write(tmp_path, step, [[1, 2]] * 4, [[0, 1]] * 4, side=100)
+        kept = write(tmp_path, step, [[1, 2]] * 4, [[step, 50]] * 4, side=100)
         noisy = rng.integers(0, 256, kept.images.shape, dtype=np.uint8)
         KeptSamples(noisy, *list(vars(kept).values())[1:]).write(tmp_path, step)
-    whole = pictures(tmp_path, threshold=1 / 3, budget=10**9)
-    assert whole["tile"] == [64, 64] and whole["left_out"] == 0
-    size = len(whole["steps"][0]["sheet"])
-    some = pictures(tmp_path, threshold=1 / 3, budget=4 * size)
+    album = Album(tmp_path, 1 / 3)
+    whole = album.within(album.size)
+    assert whole["tile"] == [64, 64] and whole["left_out"] == 0 and whole["num_places"] == 9
+    some = album.within(album.size // 2)
     assert [step["step"] for step in some["steps"] if step["sheet"]] == [0, 4, 8]
     assert some["left_out"] == 6
+    # training images that no step shows are left out too; what is counted stays
+    assert {*some["places"]} == {"0", "4", "8"}
+    assert [step["share"] for step in some["steps"]] == [step["share"] for step in whole["steps"]]
+
+
+@pytest.mark.parametrize("share", [1, 0.7, 0.3, 0.1, 0.01])
+def test_an_album_keeps_to_its_budget(tmp_path, share):
+    for step in range(5):
+        write(tmp_path, step, [[1, 2]] * 20, [[step * i, 50] for i in range(20)])
+    album = Album(tmp_path, 1 / 3)
+    shown = album.within(int(share * album.size))
+    assert len(json.dumps(shown, separators=(",", ":"))) <= share * album.size or shown["steps"] == []
+
+
+@given(st.lists(st.integers(0, 1000), max_size=8), st.integers(-10, 4000))
+def test_what_is_allotted_is_shared_fairly(sizes, total):
+    shares = allot(sizes, total)
+    assert all(share <= size for share, size in zip(shares, sizes, strict=True))
+    assert sum(shares) == min(sum(sizes), max(0, sum(shares))) <= max(0, total)
+    short = [share for share, size in zip(shares, sizes, strict=True) if share < size]
+    # none gets less than its need while another gets more than it by more than what division leaves
+    assert not short or max(shares) - min(short) <= len(sizes)
+    assert not short or total - sum(shares) < len(sizes) or total < 0
 
 
 def test_a_run_without_samples_has_no_pictures(tmp_path):
-    assert pictures(tmp_path, threshold=1 / 3, budget=1) is None
+    assert Album(tmp_path, 1 / 3).within(1) is None
+    assert Album(None, 1 / 3).within(1) is None
 
 
 def test_a_damaged_file_is_named(tmp_path):
@@ -88,4 +115,4 @@ def test_a_damaged_file_is_named(tmp_path):
     path = tmp_path / "samples/step-00000007.npz"
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(DataError, match=r"step-00000007\.npz"):
-        pictures(tmp_path, threshold=1 / 3, budget=1)
+        Album(tmp_path, 1 / 3)

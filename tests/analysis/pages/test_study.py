@@ -6,53 +6,54 @@ import numpy as np
 import pytest
 from synthetic_runs import Truth, evaluations, write_run, write_study
 
-from diffmem.analysis.comparison import Rules, compare
+from diffmem.analysis.comparison import Rules
 from diffmem.analysis.pages.content import content_of
-from diffmem.analysis.pages.study import runs_of, study_data
+from diffmem.analysis.pages.study import study_data
 from diffmem.analysis.report import HEADER, table_rows
 from diffmem.analysis.runs import read_runs
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory):
+def content(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     write_study(root, sizes=(64, 128, 256, 8192), seeds=(0, 1))
     write_study(root, sizes=(64, 128), truth=Truth(prefactor=300), optimizer="SGD", num_parameters=9)
-    return compare(read_runs([root]), Rules(num_draws=200))
+    return content_of(read_runs([root]), Rules(num_draws=200))
 
 
-def test_the_tables_are_those_of_the_comparison(comparison):
-    times, *others = study_data(comparison)["tables"]
+def test_the_tables_are_those_of_the_comparison(content):
+    times, *others = study_data(content)["tables"]
     assert times["header"] == list(HEADER)
-    assert times["rows"] == [list(row) for row in table_rows(comparison)]
-    assert [table["title"] for table in others] == ["Exponents by criterion", "Phases"]
+    assert times["rows"] == [list(row) for row in table_rows(content.comparison)]
+    assert [table["title"] for table in others] == ["Exponents by criterion", "Phases", "Boundaries in n"]
     assert all(len(row) == len(table["header"]) for table in others for row in table["rows"])
 
 
-def test_points_are_times_and_the_law_passes_near_them(comparison):
-    shown = {(each["group"], each["time"]): each for each in study_data(comparison)["times"]}
+def test_points_are_times_and_the_law_passes_near_them(content):
+    shown = {(each["group"], each["time"]): each for each in study_data(content)["times"]}
     mem = shown["Adam", "mem"]
     assert mem["n"] == [64, 128, 256, 8192]
     assert mem["censored"] == [False, False, False, True]
-    cells = [cell.times["mem"] for cell in comparison.groups[0].cells]
+    cells = [cell.times["mem"] for cell in content.comparison.groups[0].cells]
     assert mem["tau"] == [cell.bound for cell in cells]
     at_64 = mem["law"]["tau"][mem["law"]["n"].index(64)]
     assert 0.5 < at_64 / mem["tau"][0] < 2
-    assert mem["exponent"] == comparison.groups[0].laws["mem"].interval_text
+    assert mem["exponent"] == content.comparison.groups[0].laws["mem"].interval_text
 
 
-def test_each_run_has_its_curve_and_its_place(comparison):
-    shown, members = study_data(comparison)["runs"], runs_of(comparison)
-    assert [run["run"] for run in shown] == list(range(len(members)))
+def test_each_run_has_its_curve_and_its_place(content):
+    shown = study_data(content)["runs"]
+    members = [(group, each) for group in content.comparison.groups for each in group.runs]
     for run, (group, each) in zip(shown, members, strict=True):
+        assert content.members[run["run"]].views[run["view"]] is each
         assert (run["group"], run["n"]) == (group.name, each.run.n)
         np.testing.assert_allclose(run["f_mem"], each.run.column("f_mem"), rtol=1e-5)
 
 
-def test_rungs_and_phases_are_those_of_the_groups(comparison):
-    shown = study_data(comparison)
+def test_rungs_and_phases_are_those_of_the_groups(content):
+    shown = study_data(content)
     rungs = {(rung["group"], rung["criterion"]): rung for rung in shown["ladder"]}
-    law = next(rung.law for rung in comparison.groups[0].ladder if rung.criterion.name == "f_mem ≥ 1%")
+    law = next(rung.law for rung in content.comparison.groups[0].ladder if rung.criterion.name == "f_mem ≥ 1%")
     assert rungs["Adam", "f_mem ≥ 1%"]["exponent"] == law.exponent
     assert {point["p"] for point in shown["phases"]} == {270_000, 9}
     json.dumps(shown, allow_nan=False)
@@ -67,10 +68,36 @@ def test_effects_are_ratios_to_the_baseline(tmp_path):
             (folder / "identity.json").write_text(json.dumps({"schema": 1, "protocol": {}, "training": training}))
     rules = Rules(by=("setting",), quality_level=20, num_draws=200)
     content = content_of(read_runs([tmp_path]), rules, against="optimizer.weight_decay=0.0")
-    shown = study_data(content.comparison, content.effects)
+    shown = study_data(content)
     ratios = {each["quantity"]: each for each in shown["effects"]}
     assert ratios["τ_mem"]["low"] < ratios["τ_mem"]["value"] < ratios["τ_mem"]["high"]
     assert 2 < ratios["τ_mem"]["value"] < 4.5 and 0.8 < ratios["τ_gen"]["value"] < 1.2
-    assert shown["tables"][-1]["title"] == "Effects"
-    assert not any("*" in text for row in shown["tables"][-1]["rows"] for text in row)
+    assert shown["tables"][1]["title"] == "Effects"
+    assert not any("*" in text for row in shown["tables"][1]["rows"] for text in row)
+    # of one n there is no growth to show
+    assert shown["laws"] == [] and "Exponents by criterion" not in [table["title"] for table in shown["tables"]]
+    assert [row[0] for row in shown["tables"][0]["rows"]] == ["baseline", "weight_decay=1"]
     json.dumps(shown, allow_nan=False)
+
+
+def test_many_groups_have_a_line_each_in_the_table_of_exponents(tmp_path):
+    for number in range(7):
+        write_study(tmp_path / str(number), sizes=(64, 128), optimizer=f"Optimizer{number}")
+    content = content_of(read_runs([tmp_path]), Rules(num_draws=100))
+    (table,) = [table for table in study_data(content)["tables"] if table["title"] == "Exponents by criterion"]
+    assert [row[0] for row in table["rows"]] == [f"Optimizer{number}" for number in range(7)]
+    assert table["header"][0] == "group" and "f_mem ≥ 1%" in table["header"]
+
+
+def test_times_of_classes_are_those_of_the_comparison_of_classes(tmp_path):
+    for seed in (0, 1):
+        table = evaluations(64, seed)
+        folder = write_run(tmp_path, table)
+        rows = [
+            f"{step},{label},250,{f}" for step, f in zip(table["step"], table["f_mem"], strict=True) for label in (0, 1)
+        ]
+        (folder / "per_class.csv").write_text("\n".join(["step,label,num_samples,f_mem", *rows]) + "\n")
+    content = content_of(read_runs([tmp_path]), Rules(num_draws=100))
+    (table,) = [table for table in study_data(content)["tables"] if table["title"] == "τ_mem of each class"]
+    assert [row[:4] for row in table["rows"]] == [["Adam", "64", "0", "2"], ["Adam", "64", "1", "2"]]
+    assert [row[4] for row in table["rows"]] == [str(each.tau_mem) for each in content.classes]
