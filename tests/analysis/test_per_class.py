@@ -53,5 +53,5 @@ def test_a_level_below_one_sample_of_a_class_is_named(runs):
 
 def test_runs_without_classes_are_refused(tmp_path):
     write_run(tmp_path, evaluations(64, 0, steps=STEPS))
-    with pytest.raises(DataError, match=r"no per_class\.csv"):
+    with pytest.raises(DataError, match=r"per_class\.csv: got no such table"):
         class_times(read_runs([tmp_path]), Rules())

@@ -25,6 +25,7 @@ from diffmem.analysis.report import (
 )
 from diffmem.analysis.runs import CLOCKS
 from diffmem.analysis.scaling import PowerLaw
+from diffmem.analysis.sizes import size_table
 
 #: Groups that fit side by side.
 _MAX_GROUPS = 6
@@ -83,6 +84,9 @@ def tables(content: Content) -> list[dict[str, Any]]:
             header, *rungs = [list(row) for row in turned]
             header[0] = "group"
         found.append(_table("Exponents by criterion", " ".join(ladder_lines(comparison)), header, rungs))
+    header, rows = size_table(comparison)
+    if rows:
+        found.append(_table("Growth with the number of parameters", "The exponent β of a time in p.", header, rows))
     if comparison.phases:
         phases = [[p.group, str(p.n), str(p.num_parameters), p.phase.value] for p in comparison.phases]
         found.append(_table("Phases", PHASE_RULE, ["group", "n", "p", "phase"], phases))
