@@ -26,7 +26,7 @@ def named(comparison: Comparison, effects: Effects | None = None) -> Comparison:
     except DataError:
         return comparison
     baseline = effects.baseline if effects else central(settings, settings)[0]
-    changes = [_short(factor_of(each.training, baseline.training)) or _BASELINE for each in settings]
+    changes = [short(factor_of(each.training, baseline.training)) or _BASELINE for each in settings]
     counts = Counter(changes)
     groups = [
         _renamed(group, change if counts[change] == 1 else f"{change} ({group.name})")
@@ -38,8 +38,8 @@ def named(comparison: Comparison, effects: Effects | None = None) -> Comparison:
     return replace(comparison, groups=tuple(groups), notes=(note, *comparison.notes))
 
 
-def _short(factor: str) -> str:
-    """The keys by their last words."""
+def short(factor: str) -> str:
+    """What :func:`~diffmem.analysis.factors.factor_of` says, with keys by their last words."""
     return re.sub(r"(?:\w+\.)+(\w+=)", r"\1", factor)
 
 

@@ -135,16 +135,17 @@ function phaseFigure(study, sizes, into) {
 
 function effectsFigure(study, quantity, sizes, into) {
   const effects = study.effects.filter((each) => each.quantity === quantity);
-  const changes = [...new Set(effects.map((each) => each.change))];
+  const changes = [...new Set(study.effects.map((each) => each.change))];
   const entries = sizes.map((n) => ({ name: `n = ${n}`, paint: shadeOf(n, sizes) }));
   card(into, `${quantity} against the baseline's`, entries, `Ratio of ${quantity} to the baseline's for ${changes.length} changes, as in the table of effects`, () => {
     const traces = sizes.map((n, i) => {
       const found = effects.filter((each) => each.n === n), shift = 0.5 * ((i + 0.5) / sizes.length - 0.5);
       return {
-        x: found.map((each) => each.value), y: found.map((each) => changes.indexOf(each.change) + shift), mode: "markers", meta: `n = ${n}`, marker: { color: shadeOf(n, sizes), size: 7, symbol: i },
+        x: found.map((each) => each.value), y: found.map((each) => changes.indexOf(each.change) + shift), mode: "markers", meta: `n = ${n}`,
+        marker: { color: shadeOf(n, sizes), size: 8, symbol: found.map((each) => ({ ">": "triangle-right-open", "<": "triangle-left-open" })[each.bound] ?? "circle") },
         text: found.map((each) => label(`${each.change}: ${each.text}`)), hovertemplate: `%{text}<extra>n = ${n}</extra>`, error_x: interval(found, shadeOf(n, sizes)),
       };
     });
     return [traces, layout(axis("ratio", true, effects.flatMap((each) => [each.low, each.high])), rows(changes), { shapes: [upright(1)] })];
-  }, { wide: changes.length > 8, height: heightOf(changes, sizes.length), note: "Dotted: no effect. An interval that crosses it does not exclude none." });
+  }, { wide: changes.length > 8, height: heightOf(changes, sizes.length), note: "Dotted: no effect; an interval that crosses it does not exclude none. Open triangles: bounds alone." });
 }

@@ -13,6 +13,7 @@ from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.figures import quality_name
 from diffmem.analysis.pages.content import Content
 from diffmem.analysis.pages.curves import numbers
+from diffmem.analysis.pages.names import short
 from diffmem.analysis.pages.run import SYMBOLS
 from diffmem.analysis.report import (
     BOUNDARY_RULE,
@@ -118,22 +119,29 @@ def _effects_table(effects: Effects) -> dict[str, Any]:
 
 
 def _effects(effects: Effects) -> list[dict[str, Any]]:
-    """Each ratio to the baseline that has a value, with its interval."""
+    """Each ratio to the baseline of which something is known: a value with its interval, or a bound."""
     symbols = {"gen": "τ_gen", "mem": "τ_mem", "room": "τ_mem/τ_gen"}
-    return [
-        {
-            "change": row.factor,
-            "n": row.n,
-            "quantity": symbol,
-            "value": found.value,
-            "low": found.low if found.low > 0 else found.value / 9,
-            "high": min(found.high, found.value * 9),
-            "text": str(found),
-        }
-        for row in effects.rows
-        for name, symbol in symbols.items()
-        if row.factor and (found := row.of[name]) is not None and not np.isnan(found.value)
-    ]
+    found = []
+    for name, symbol in symbols.items():
+        for row in effects.rows:
+            effect = row.of[name]
+            known = {} if effect is None else {"": effect.value, ">": effect.above, "<": effect.below}
+            points = [(bound, value) for bound, value in known.items() if not np.isnan(value)]
+            if effect is not None and row.factor and points:
+                bound, value = points[0]
+                found.append(
+                    {
+                        "change": short(row.factor),
+                        "n": row.n,
+                        "quantity": symbol,
+                        "value": value,
+                        "bound": bound,
+                        "low": effect.low if effect.low > 0 else value if bound else value / 9,
+                        "high": effect.high if np.isfinite(effect.high) else value if bound else value * 9,
+                        "text": str(effect),
+                    }
+                )
+    return found
 
 
 def _ladder(group: Group) -> list[dict[str, Any]]:

@@ -59,19 +59,24 @@ def test_rungs_and_phases_are_those_of_the_groups(content):
     json.dumps(shown, allow_nan=False)
 
 
-def test_effects_are_ratios_to_the_baseline(tmp_path):
-    for name, weight_decay, prefactor in (("base", 0.0, 100), ("decay", 1.0, 300)):
+def shown_of_weight_decay(root, prefactor):
+    """The page's data of a study in which weight decay multiplies τ_mem by ``prefactor`` over 100."""
+    for name, weight_decay, factor in (("base", 0.0, 100), ("decay", 1.0, prefactor)):
         for seed in (0, 1):
-            table = evaluations(64, seed, Truth(prefactor=prefactor), index=seed, setting=name)
-            folder = write_run(tmp_path / name, table)
+            table = evaluations(64, seed, Truth(prefactor=factor), index=seed, setting=name)
+            folder = write_run(root / name, table)
             training = {"seed": seed, "data.index": seed, "optimizer": "Adam", "optimizer.weight_decay": weight_decay}
             (folder / "identity.json").write_text(json.dumps({"schema": 1, "protocol": {}, "training": training}))
     rules = Rules(by=("setting",), quality_level=20, num_draws=200)
-    content = content_of(read_runs([tmp_path]), rules, against="optimizer.weight_decay=0.0")
-    shown = study_data(content)
+    return study_data(content_of(read_runs([root]), rules, against="optimizer.weight_decay=0.0"))
+
+
+def test_effects_are_ratios_to_the_baseline(tmp_path):
+    shown = shown_of_weight_decay(tmp_path, 300)
     ratios = {each["quantity"]: each for each in shown["effects"]}
     assert ratios["τ_mem"]["low"] < ratios["τ_mem"]["value"] < ratios["τ_mem"]["high"]
     assert 2 < ratios["τ_mem"]["value"] < 4.5 and 0.8 < ratios["τ_gen"]["value"] < 1.2
+    assert {each["change"] for each in shown["effects"]} == {"weight_decay=1"}
     assert shown["tables"][1]["title"] == "Effects"
     assert not any("*" in text for row in shown["tables"][1]["rows"] for text in row)
     # of one n there is no growth to show
@@ -101,3 +106,9 @@ def test_times_of_classes_are_those_of_the_comparison_of_classes(tmp_path):
     (table,) = [table for table in study_data(content)["tables"] if table["title"] == "τ_mem of each class"]
     assert [row[:4] for row in table["rows"]] == [["Adam", "64", "0", "2"], ["Adam", "64", "1", "2"]]
     assert [row[4] for row in table["rows"]] == [str(each.tau_mem) for each in content.classes]
+
+
+def test_an_effect_of_which_only_a_bound_is_known_is_a_bound(tmp_path):
+    effects = shown_of_weight_decay(tmp_path, 10_000)["effects"]
+    (mem,) = [each for each in effects if each["quantity"] == "τ_mem"]
+    assert mem["bound"] == ">" and mem["text"] == f"> {mem['value']:.3g}" and mem["value"] > 5
