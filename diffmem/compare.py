@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from diffmem.analysis.runs import Run
 
 WANDB_SOURCE = "wandb:"
+_RULES = ("by", "against", "clock", "quality", "quality_level", "mem_level", "confidence", "draws")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -175,12 +176,15 @@ def _compare_against(options: argparse.Namespace) -> int:
         paths = [*write_effects(effects, options.out, [figure]), figure]
     print(console_text(effects))
     print(f"\nWritten to {options.out}: {', '.join(each.name for each in paths)}")
-    print(f"A page of it: {_page_command(options)} --against {shlex.quote(options.against)}")
+    print(f"A page of it: {_page_command(options)}")
     return EXIT_DONE
 
 
 def _page_command(options: argparse.Namespace) -> str:
-    return f"python -m diffmem.report {' '.join(map(shlex.quote, options.sources))}"
+    """The command of the page by the same rules."""
+    chosen = {name: getattr(options, name) for name in _RULES if getattr(options, name) != parser().get_default(name)}
+    words = [word for name, value in chosen.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return f"python -m diffmem.report {' '.join(map(shlex.quote, [*options.sources, *words]))}"
 
 
 @contextlib.contextmanager

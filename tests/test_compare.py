@@ -1,5 +1,6 @@
 """``python -m diffmem.compare`` as its users meet it."""
 
+import shlex
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 from synthetic_runs import evaluations, log_steps, write_run, write_study
 
-from diffmem import compare
+from diffmem import compare, report
 
 STEPS = log_steps(10_000)
 
@@ -95,3 +96,13 @@ def test_reading_a_run_needs_neither_torch_nor_wandb():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] set()"
+
+
+def test_the_page_it_names_follows_the_same_rules(tmp_path, capsys):
+    write_study(tmp_path / "my runs", sizes=(64, 128))
+    options = ["--by", "optimizer,n", "--mem-level", "0.02", "--draws", "100"]
+    _, text, _ = call(tmp_path / "my runs", *options, "--out", tmp_path / "out", capsys=capsys)
+    (line,) = [line for line in text.splitlines() if "diffmem.report" in line]
+    words = shlex.split(line.partition("diffmem.report ")[2])
+    assert words == [str(tmp_path / "my runs"), *options]
+    assert report.main([*words, "--out", str(tmp_path / "page.html")]) == 0
