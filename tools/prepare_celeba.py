@@ -33,6 +33,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--rgb", action="store_true", help="keep the colours")
     parser.add_argument(
+        "--attributes",
+        type=Path,
+        metavar="FILE",
+        help="labels: list_attr_celeba.txt, or a CSV file of file names and attributes (default: folders of classes)",
+    )
+    parser.add_argument(
         "--on-error", choices=("refuse", "skip"), default="refuse", help="what to do about an unreadable file"
     )
     parser.add_argument("--workers", type=int, help="processes (default: one for each core)")
@@ -74,10 +80,20 @@ def _prepare(options: argparse.Namespace) -> int:
                 progress.update(task, completed=done, total=total, rate=done / (time.perf_counter() - start))
 
             record = prepare(
-                options.source, options.size, options.out, options.rgb, options.on_error, options.workers, show
+                options.source,
+                options.size,
+                options.out,
+                options.rgb,
+                options.on_error,
+                options.workers,
+                show,
+                options.attributes,
             )
         rate = record["count"] / (time.perf_counter() - start)
         print(f"{options.out}: {record['count']} images, {rate:.0f} images/s, SHA-256 {record['sha256']}")
+        for name, values in record.get("labels", {}).get("attributes", {}).items():
+            shown = ", ".join(values if len(values) <= 10 else [*values[:9], f"… ({len(values)} in all)"])
+            print(f"labels {name}: {shown}")
         for entry in record["skipped"]:
             print(f"skipped {entry['name']}: {entry['reason']}")
         if options.benchmark:

@@ -1,7 +1,7 @@
 """Data from laws that are known: any number of fresh points, and the exact score at every time."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -71,6 +71,10 @@ class DrawnData(SubsetData):
 
     def _streams(self, name: str, numbers: range) -> Iterator[torch.Generator]:
         return (rng.stream(self.draw_seed, f"points/{name}", number) for number in numbers)
+
+    @property
+    def label_names(self) -> Sequence[str]:
+        return ("",) if self.num_true_classes > 1 else ()
 
     @property
     def num_true_classes(self) -> int:

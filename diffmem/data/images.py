@@ -3,6 +3,7 @@
 import hashlib
 import math
 import warnings
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -47,8 +48,8 @@ class ImageData(SubsetData):
             then. Everything that is measured is measured on the n different ones.
         flip: Train on images mirrored left to right at random.
         shift: Train on images moved at random by up to so many pixels along each axis; borders repeat.
-        labels: What conditional models are told: ``none``, ``true`` (where the source has labels), ``random:K`` or
-            ``unique``; see :class:`diffmem.data.labels.Labels`.
+        labels: What conditional models are told: ``none``, ``true`` (where the source has labels), ``true:ATTRIBUTE``
+            (where it has several), ``random:K`` or ``unique``; see :class:`diffmem.data.labels.Labels`.
 
     Attributes:
         train_images: (n, C, H, W) float32, centred. After ``setup``.
@@ -109,7 +110,20 @@ class ImageData(SubsetData):
     @cached_property
     def _pool_labels(self) -> Tensor | None:
         labels = self.load_labels()
-        return None if labels is None else torch.from_numpy(labels.astype(np.int64))
+        if labels is None:
+            return None
+        if labels.shape != (len(self._pool),) or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+            raise DataError(
+                "data.labels",
+                got=f"labels of shape {labels.shape} and type {labels.dtype} of {len(self._pool)} images",
+                expected="a whole number from 0 on for each image",
+                remedy=f"change load_labels of {type(self).__name__}",
+            )
+        return torch.from_numpy(labels.astype(np.int64))
+
+    @property
+    def label_names(self) -> Sequence[str]:
+        return () if self._pool_labels is None else ("",)
 
     @property
     def num_true_classes(self) -> int:

@@ -17,8 +17,13 @@ Part = Literal["train", "test"]
 class Labelled(Protocol):
     """What labels need to know of the data."""
 
+    n: int
+
     @property
     def num_classes(self) -> int: ...
+
+    @property
+    def num_true_classes(self) -> int: ...
 
     def true_labels(self, part: Part) -> Tensor | None: ...
 
@@ -27,7 +32,7 @@ class Labelled(Protocol):
 class Labels:
     """Which labels a conditional model is given.
 
-    - ``"true"``: those of the source;
+    - ``"true"``: those of the source; ``"true:NAME"`` where it has several attributes, such as CelebA's ``Smiling``;
     - ``"random:K"``: one of K at random, a function of the sample's position in the order alone, for training and
       held-out samples alike;
     - ``"unique"``: each training sample its own, from 0 to n − 1; held-out samples have none;
@@ -39,10 +44,12 @@ class Labels:
     Attributes:
         kind: One of the four.
         num_random: K of random labels, at least 2.
+        attribute: Which of several true labels; "" where there is one.
     """
 
     kind: Kind = "none"
     num_random: int = 0
+    attribute: str = ""
 
     @classmethod
     def parse(cls, text: str | bool) -> "Labels":
@@ -55,23 +62,33 @@ class Labels:
         if found := re.fullmatch(r"random:(\d+)", text):
             if int(found[1]) >= 2:
                 return cls("random", int(found[1]))
+        elif text.startswith("true:") and (attribute := text.removeprefix("true:")):
+            return cls("true", attribute=attribute)
         elif text in get_args(Kind) and text != "random":
             return cls(text)  # type: ignore[arg-type]
         raise ConfigError(
             "data.labels",
             got=repr(text),
-            expected="none, true, unique or random:K with K at least 2",
+            expected="none, true, true:ATTRIBUTE, unique or random:K with K at least 2",
             remedy="set --data.labels",
         )
 
     @property
     def name(self) -> str:
         """As it is written in a config."""
-        return f"random:{self.num_random}" if self.kind == "random" else self.kind
+        return ":".join(str(part) for part in (self.kind, self.num_random, self.attribute) if part)
 
-    def num_classes(self, n: int, num_true: int) -> int:
-        """Number K of labels of ``n`` training samples whose source has ``num_true``."""
-        return {"none": 0, "true": num_true, "random": self.num_random, "unique": n}[self.kind]
+    def num_classes(self, data: Labelled) -> int:
+        """Number K of the labels."""
+        match self.kind:
+            case "none":
+                return 0
+            case "true":
+                return data.num_true_classes
+            case "unique":
+                return data.n
+            case "random":
+                return self.num_random
 
     def of(self, positions: range, part: Part, data: Labelled) -> Tensor | None:
         """Labels (len(positions),) int64 of the samples at ``positions``; None without labels."""

@@ -1,18 +1,21 @@
 """Images that were prepared once into one array: CelebA, or any folder of pictures."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from diffmem.data.images import ImageData
-from diffmem.data.preparation import load_prepared
+from diffmem.data.preparation import load_labels, load_prepared
 from diffmem.roles import Role
 
 
 class PreparedImages(ImageData):
     """Subsets of an array that ``tools/prepare_celeba.py`` made, whatever its size, shape and colours.
 
-    The array is memory-mapped: a process holds its training subset and test set, never the whole.
+    The array is memory-mapped: a process holds its training subset and test set, never the whole. Labels are those
+    that were prepared with it: the folders of classes, as ``labels="true"``, or one of the attributes, as
+    ``labels="true:Smiling"``.
 
     Args:
         path: The ``.npy`` file; its record, the ``.json``, lies beside it.
@@ -24,6 +27,9 @@ class PreparedImages(ImageData):
     """
 
     roles: ClassVar[dict[str, Role]] = {"path": "location"}
+    labels_remedy = (
+        "set --data.labels, or prepare pictures in folders of classes, or with --attributes, by tools/prepare_celeba.py"
+    )
 
     def __init__(self, path: str, **subset: Any) -> None:
         super().__init__(**subset)
@@ -33,10 +39,22 @@ class PreparedImages(ImageData):
         array, self._record = load_prepared(self.path)
         return array
 
+    @property
+    def label_names(self) -> Sequence[str]:
+        _ = self._pool  # reading the array reads its record
+        return tuple(self._record["labels"]["attributes"]) if "labels" in self._record else ()
+
+    def load_labels(self) -> np.ndarray | None:
+        names = self.label_names
+        if not names:
+            return None
+        return load_labels(self.path, self._record)[:, names.index(self.labels.attribute or names[0])]
+
     def fingerprint(self) -> dict[str, Any]:
         num_images = len(self._pool)  # reading the array reads its record
         kept = {key: self._record[key] for key in ("sha256", "shape", "recipe", "order", "versions")}
-        return {"source": type(self).__name__, "num_images": num_images, **kept}
+        labels = {"labels_sha256": self._record["labels"]["sha256"]} if self.labels.kind == "true" else {}
+        return {"source": type(self).__name__, "num_images": num_images, **kept, **labels}
 
 
 class CelebA(PreparedImages):

@@ -1,6 +1,7 @@
 """A training set of n samples held in memory, beside held-out samples, in step-addressed batches."""
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
@@ -70,6 +71,8 @@ class SubsetData(pl.LightningDataModule):
     num_references = 0
     test_index = 0
     law: GaussianMixture | None = None
+    #: How to come by the labels that a config asks for.
+    labels_remedy: ClassVar[str] = "set --data.labels"
 
     def __init__(
         self,
@@ -99,15 +102,10 @@ class SubsetData(pl.LightningDataModule):
         """Refuse a batch that the ranks cannot share.
 
         Raises:
-            ConfigError: The batch size is no multiple of ``world_size``, or true labels of data without labels.
+            ConfigError: The batch size is no multiple of ``world_size``, or true labels that these data do not have.
         """
-        if self.labels.kind == "true" and self.true_labels("train") is None:
-            raise ConfigError(
-                "data.labels",
-                got="true, but these data have no labels",
-                expected="none, unique or random:K",
-                remedy="set --data.labels",
-            )
+        if self.labels.kind == "true":
+            self._check_true_label()
         if self.batch_size % world_size:
             raise ConfigError(
                 "data.batch_size",
@@ -115,6 +113,21 @@ class SubsetData(pl.LightningDataModule):
                 expected=f"a multiple of {world_size}: the batch is shared by the ranks",
                 remedy="change --data.batch_size or --trainer.devices",
             )
+
+    def _check_true_label(self) -> None:
+        names, chosen = self.label_names, self.labels.attribute
+        if chosen in names or (not chosen and len(names) == 1):
+            return
+        own = (
+            "no labels" if not names else "one label, without a name" if names == ("",) else f"{len(names)} attributes"
+        )
+        true = "" if not names else "true, " if names == ("",) else f"true:ATTRIBUTE with one of {', '.join(names)}; "
+        raise ConfigError(
+            "data.labels",
+            got=f"{self.labels.name}, but these data have {own}",
+            expected=f"{true}none, unique or random:K",
+            remedy=self.labels_remedy,
+        )
 
     def fingerprint(self) -> dict[str, Any]:
         """What identifies the source of the samples, for the record of the run; at least its ``sha256``."""
@@ -139,6 +152,11 @@ class SubsetData(pl.LightningDataModule):
         return None
 
     @property
+    def label_names(self) -> Sequence[str]:
+        """Names of the attributes of which ``true:NAME`` takes one; ("",) for one without a name, () for none."""
+        return ()
+
+    @property
     def num_true_classes(self) -> int:
         """Number of the labels of the source."""
         return 0
@@ -146,7 +164,7 @@ class SubsetData(pl.LightningDataModule):
     @property
     def num_classes(self) -> int:
         """Number K of labels; 0 for data without."""
-        return self.labels.num_classes(self.n, self.num_true_classes)
+        return self.labels.num_classes(self)
 
     @cached_property
     def train_labels(self) -> Tensor | None:

@@ -17,9 +17,11 @@ import numpy as np
 import PIL
 import torchvision
 
+from diffmem.data.preparation.labels import encode, labels_path, values_of_pictures
 from diffmem.data.preparation.sources import first_line, open_source
 from diffmem.data.preparation.workers import available_cores, prepare_chunk, worker_pool
 from diffmem.errors import ConfigError, DataError
+from diffmem.files import writing
 
 _CHUNK = 128
 
@@ -32,8 +34,11 @@ def prepare(
     on_error: Literal["refuse", "skip"] = "refuse",
     num_workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    attributes: str | Path | None = None,
 ) -> dict[str, Any]:
     """Write the pictures of ``source`` to ``out``, (N, C, size, size) uint8 .npy, and their record beside it as .json.
+
+    Labels that the pictures have lie beside them as .labels.npy; see :mod:`diffmem.data.preparation.labels`.
 
     The final names appear only when everything is written, and a killed run leaves nothing that the next one minds.
 
@@ -45,25 +50,30 @@ def prepare(
         on_error: What to do about a file that cannot be read as a picture.
         num_workers: Processes; by default one for every core this process may use.
         progress: Called with (pictures done, pictures in all).
+        attributes: Table of the pictures' attributes, such as CelebA's; None for the classes that their folders name.
 
     Returns:
-        The record: source, count, shape, recipe, SHA-256 of the array file and the skipped files.
+        The record: source, count, shape, recipe, labels, SHA-256 of the files and the skipped pictures.
 
     Raises:
         ConfigError: An argument is impossible.
-        DataError: No picture, or one that cannot be read and is not to be skipped.
+        DataError: No picture, or one that cannot be read and is not to be skipped; attributes that do not fit.
     """
     out = Path(out)
     num_workers = available_cores() if num_workers is None else num_workers
     _check_arguments(size, out, on_error, num_workers)
     pictures = open_source(source)
+    attributes = None if attributes is None else Path(attributes)
+    # refused before the work; a file that may yet be skipped needs no attributes
+    values_of_pictures(pictures.names if on_error == "refuse" else [], attributes)
     out.parent.mkdir(parents=True, exist_ok=True)
     for stale in out.parent.glob(f".{glob.escape(out.name)}.*.partial"):
         stale.unlink(missing_ok=True)
     partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
     total = len(pictures.names)
     chunks = [range(start, min(start + _CHUNK, total)) for start in range(0, total, _CHUNK)]
-    shape, skipped = [0, 3 if rgb else 1, size, size], []
+    shape = [0, 3 if rgb else 1, size, size]
+    skipped: dict[int, str] = {}
     with contextlib.ExitStack() as stack:
         stack.callback(partial.unlink, missing_ok=True)
         file = stack.enter_context(partial.open("wb"))
@@ -71,8 +81,9 @@ def prepare(
         file.write(_header(shape))
         for chunk, (block, failures) in zip(chunks, pool.map(prepare_chunk, chunks), strict=True):
             if failures and on_error == "refuse":
-                raise _unreadable(failures[0])
-            skipped += failures
+                position, reason = next(iter(failures.items()))
+                raise _unreadable(pictures.names[position], reason)
+            skipped |= failures
             shape[0] += len(block)
             file.write(block.tobytes())
             if progress:
@@ -80,7 +91,7 @@ def prepare(
         if len(skipped) == total:
             raise DataError(
                 str(source),
-                got=f"{total} files, none a readable picture ({skipped[0][0]}: {skipped[0][1]})",
+                got=f"{total} files, none a readable picture ({pictures.names[0]}: {skipped[0]})",
                 expected="at least one",
                 remedy="name the folder or archive of the pictures",
             )
@@ -88,6 +99,8 @@ def prepare(
         file.write(_header(shape))
         file.flush()
         os.fsync(file.fileno())
+        kept = [name for position, name in enumerate(pictures.names) if position not in skipped]
+        labels, recorded = _labels(values_of_pictures(kept, attributes))
         record = {
             "source": {"kind": pictures.kind, "name": Path(source).resolve().name},
             "count": shape[0],
@@ -104,9 +117,10 @@ def prepare(
             "order": pictures.order,
             "versions": {"pillow": PIL.__version__, "torchvision": torchvision.__version__.split("+")[0]},
             "sha256": _sha256(partial),
-            "skipped": [{"name": name, "reason": reason} for name, reason in skipped],
+            **recorded,
+            "skipped": [{"name": pictures.names[position], "reason": reason} for position, reason in skipped.items()],
         }
-        _publish(partial, out, record)
+        _publish(partial, out, labels, record)
     return record
 
 
@@ -160,8 +174,7 @@ def _check_arguments(size: int, out: Path, on_error: str, num_workers: int) -> N
         raise ConfigError("--workers", got=num_workers, expected="at least 1", remedy="leave it out to use every core")
 
 
-def _unreadable(failure: tuple[str, str]) -> DataError:
-    name, reason = failure
+def _unreadable(name: str, reason: str) -> DataError:
     return DataError(
         name,
         got=f"no readable picture ({reason})",
@@ -170,14 +183,30 @@ def _unreadable(failure: tuple[str, str]) -> DataError:
     )
 
 
-def _publish(partial: Path, out: Path, record: dict[str, Any]) -> None:
-    """Give array and record their names; a kill in between leaves an array without a record, which is not loaded."""
-    record_path = out.with_suffix(".json")
-    partial_record = partial.with_suffix(".json.partial")
-    partial_record.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    record_path.unlink(missing_ok=True)
-    partial.replace(out)
-    partial_record.replace(record_path)
+def _labels(values: dict[str, list[str]]) -> tuple[bytes | None, dict[str, Any]]:
+    """The file of the labels and what the record says of them; None and {} where there are none."""
+    if not values:
+        return None, {}
+    labels, attributes = encode(values)
+    file = io.BytesIO()
+    np.save(file, labels)
+    return file.getvalue(), {
+        "labels": {"attributes": attributes, "sha256": hashlib.sha256(file.getvalue()).hexdigest()}
+    }
+
+
+def _publish(partial: Path, out: Path, labels: bytes | None, record: dict[str, Any]) -> None:
+    """Give array, labels and record their names; a kill in between leaves no record, and nothing that is loaded."""
+    record_path, path = out.with_suffix(".json"), labels_path(out)
+    with writing(record_path) as partial_record:
+        partial_record.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        with contextlib.nullcontext() if labels is None else writing(path) as partial_labels:
+            if partial_labels is not None and labels is not None:
+                partial_labels.write_bytes(labels)
+            record_path.unlink(missing_ok=True)
+            partial.replace(out)
+        if labels is None:
+            path.unlink(missing_ok=True)
 
 
 def _header(shape: list[int]) -> bytes:

@@ -53,15 +53,16 @@ def _exit_with_parent() -> None:
     os._exit(1)
 
 
-def prepare_chunk(chunk: range) -> tuple[np.ndarray, list[tuple[str, str]]]:
-    """Pixels (n, C, size, size) of the readable pictures numbered ``chunk``; name and reason of each of the others."""
+def prepare_chunk(chunk: range) -> tuple[np.ndarray, dict[int, str]]:
+    """Pixels (n, C, size, size) of the readable pictures at positions ``chunk``; position and reason of each other one."""
     source, size, rgb = _worker
-    images, failures = [], []
+    images: list[np.ndarray] = []
+    failures: dict[int, str] = {}
     for position in chunk:
         try:
             images.append(shrink(decode(source.read(position)), size, rgb))
         except Exception as error:
-            failures.append((source.names[position], first_line(error)))
+            failures[position] = first_line(error)
     return np.stack(images) if images else np.empty(0, np.uint8), failures
 
 
