@@ -38,7 +38,10 @@ def attempt(capsys, tmp_path, *overrides, config=SMALL):
         ("--evaluation.budget=1.5", r"evaluation.budget: got 1.5, expected a share"),
         ("--evaluation.sampling_steps=2000", r"evaluation\.sampling_steps: got 2000, expected 1 to 1000"),
         ("--evaluation.sampling_steps=0", r"evaluation\.sampling_steps: got 0, expected at least 1"),
-        ("--data.labels=random", r"data\.labels: got 'random', expected none, true, true:ATTRIBUTE, unique or random:K"),
+        (
+            "--data.labels=random",
+            r"data\.labels: got 'random', expected none, true, true:ATTRIBUTE, unique or random:K",
+        ),
         (
             "--data.labels=true",
             r"model\.network\.num_classes: got 0, expected 10, .*; set --model\.network\.num_classes=10",

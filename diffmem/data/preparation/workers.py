@@ -54,7 +54,7 @@ def _exit_with_parent() -> None:
 
 
 def prepare_chunk(chunk: range) -> tuple[np.ndarray, dict[int, str]]:
-    """Pixels (n, C, size, size) of the readable pictures at positions ``chunk``; position and reason of each other one."""
+    """Pixels (n, C, size, size) of the readable pictures among ``chunk``; position and reason of each other one."""
     source, size, rgb = _worker
     images: list[np.ndarray] = []
     failures: dict[int, str] = {}
