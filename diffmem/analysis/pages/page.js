@@ -41,8 +41,8 @@ window.addEventListener("beforeprint", () => everyPlot((each) => each.draw(true)
 dark.addEventListener("change", draw);
 const picker = document.getElementById("choice");
 if (picker) picker.addEventListener("change", () => { location.hash = `run-${picker.value}`; });
-follow();
 loadPlotly().then(() => {
   everyPlot((each) => each.come());
+  follow();
   document.body.dataset.ready = "true";
 });

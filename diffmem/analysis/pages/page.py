@@ -73,7 +73,7 @@ def _html(
         f"<header><h1>{escape(title)}</h1>",
         '<p class="faint">When do samples become good, when do copies appear?</p></header><main>',
         _follow(refresh_seconds) if refresh_seconds else "",
-        _rules(content) if study is None else _study_html(study, _rules(content)),
+        _rules(content) if study is None else _study_html(study, _rules(content), "runs" if len(runs) > 1 else "views"),
         _runs_html(runs, content) if len(runs) > 1 else "",
         '<section id="run"><p>The figures need JavaScript and a browser of 2023 or later.</p></section>',
         '</main><footer><p>Made with diffmem, which measures what <a href="https://arxiv.org/abs/2505.17638">arXiv '
@@ -96,14 +96,14 @@ def _follow(seconds: int) -> str:
     )
 
 
-def _study_html(study: Mapping[str, Any], rules: str) -> str:
-    """Tables, figures and laws of all runs together."""
+def _study_html(study: Mapping[str, Any], rules: str, what: str) -> str:
+    """Tables, figures and laws of all runs, or views of one, together."""
     laws = _list(study["laws"])
     if len(study["laws"]) > _MAX_LINES:
         laws = f"<details><summary>{len(study['laws'])} laws</summary>{laws}</details>"
     return "\n".join(
         [
-            "<section><h2>All runs together</h2>",
+            f"<section><h2>All {what} together</h2>",
             _section(study["tables"][0]),
             rules,
             '<div class="panels" id="figures"></div>',

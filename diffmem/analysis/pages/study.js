@@ -6,12 +6,14 @@ function showStudy(study) {
   clear(into);
   const sizes = [...new Set(study.runs.map((run) => run.n))].sort((a, b) => a - b);
   const groups = [...new Set(study.runs.map((run) => run.group))];
-  if (study.times.length) (groups.length > FEW ? groupTimesFigure : timesFigure)(study, groups, sizes, into);
+  const rowByRow = groups.length > FEW || (groups.length > 1 && sizes.length === 1);
+  if (study.times.length) (rowByRow ? groupTimesFigure : timesFigure)(study, groups, sizes, into);
+  const every = data.runs.length > 1 ? "every run" : "every view";
   const time = (run) => ({ x: run.x, log: true, title: study.clock });
-  curvesFigure(study, groups, sizes, into, "Share of copies, every run", time, (run) => ({ y: run.f_mem, log: false, title: "f_mem" }));
-  curvesFigure(study, groups, sizes, into, `${study.quality}, every run`, time, (run) => ({ y: run.quality, log: true, title: "" }));
+  curvesFigure(study, groups, sizes, into, `Share of copies, ${every}`, time, (run) => ({ y: run.f_mem, log: false, title: "f_mem" }));
+  curvesFigure(study, groups, sizes, into, `${study.quality}, ${every}`, time, (run) => ({ y: run.quality, log: true, title: "" }));
   const quality = (run) => ({ x: run.quality, log: true, title: `${study.quality}, falling`, falling: true });
-  curvesFigure(study, groups, sizes, into, "Novelty against quality, every run", quality, (run) => ({ y: run.f_mem.map((value) => (value === null ? null : 1 - value)), log: false, title: "1 − f_mem" }), `A point is a step. Above: new. To the right: good. ${BEYOND}`);
+  curvesFigure(study, groups, sizes, into, `Novelty against quality, ${every}`, quality, (run) => ({ y: run.f_mem.map((value) => (value === null ? null : 1 - value)), log: false, title: "1 − f_mem" }), `A point is a step. Above: new. To the right: good. ${BEYOND}`);
   if (study.ladder.length && groups.length <= FEW) ladderFigure(study, groups, into);
   for (const quantity of new Set(study.effects.map((each) => each.quantity))) effectsFigure(study, quantity, sizes, into);
   if (new Set(study.phases.map((point) => point.p)).size > 1) phaseFigure(study, sizes, into);
@@ -80,9 +82,11 @@ function groupTimesFigure(study, groups, sizes, into) {
 }
 
 function curvesFigure(study, groups, sizes, into, title, across, up, note = "") {
-  const entries = sizes.map((n) => ({ name: `n = ${n}`, paint: shadeOf(n, sizes) }));
-  const few = groups.length <= FEW;
-  const dashes = few && groups.length > 1 ? groups.map((group, i) => `${group}: ${DASHES[i]}`).join(", ") + ". " : "";
+  const few = groups.length <= FEW, byGroup = few && groups.length > 1 && sizes.length === 1;
+  const nameOf = (run) => (byGroup ? run.group : `n = ${run.n}`);
+  const paintOfRun = (run) => (byGroup ? paintOf(groups.indexOf(run.group)) : shadeOf(run.n, sizes));
+  const entries = byGroup ? groups.map((group, i) => ({ name: group, paint: paintOf(i) })) : sizes.map((n) => ({ name: `n = ${n}`, paint: shadeOf(n, sizes) }));
+  const dashes = few && groups.length > 1 && !byGroup ? groups.map((group, i) => `${group}: ${DASHES[i]}`).join(", ") + ". " : "";
   let picked = 0;
   const picker = choice("group ", ["all", ...groups], 0, (place) => { picked = place; handle.draw(); });
   const handle = card(into, title, entries, `${title}: a curve for each of ${study.runs.length} runs`, () => {
@@ -91,9 +95,9 @@ function curvesFigure(study, groups, sizes, into, title, across, up, note = "") 
     const first = across(study.runs[0]), second = up(study.runs[0]);
     return [runs.map((run) => {
       const x = across(run).x, y = up(run).y, here = x.map((_, i) => i).filter((i) => x[i] > 0);
-      const paint = aside(run) ? color("--line") : shadeOf(run.n, sizes);
+      const paint = aside(run) ? color("--line") : paintOfRun(run);
       return {
-        x: here.map((i) => x[i]), y: here.map((i) => y[i]), mode: "lines+markers", marker: { size: aside(run) ? 1 : 3 }, meta: `n = ${run.n}`, customdata: here.map(() => `run-${run.run}-${run.view}`),
+        x: here.map((i) => x[i]), y: here.map((i) => y[i]), mode: "lines+markers", marker: { size: aside(run) ? 1 : 3 }, meta: nameOf(run), customdata: here.map(() => `run-${run.run}-${run.view}`),
         line: { color: paint, width: aside(run) ? 0.8 : 1.4, dash: few ? DASHES[groups.indexOf(run.group)] : "solid" },
         hovertemplate: `%{y:.4g} at %{x:.4g}<extra>${label(run.group)}, n = ${run.n}<br>${label(run.name)}</extra>`,
       };
