@@ -31,7 +31,7 @@ from diffmem.config.identify import measurement_id
 from diffmem.config.trust import trusting
 from diffmem.errors import EXIT_DONE, ConfigError, DataError
 from diffmem.files import locked, put_row, read_table, write_atomic
-from diffmem.revisit.refine import Levels, refine_all
+from diffmem.revisit.refine import Levels, refine
 from diffmem.revisit.reopen import ReopenedRun, named_checkpoints
 from diffmem.revisit.replay import replay
 
@@ -49,9 +49,10 @@ def main(args: list[str] | None = None) -> int:
                     expected="none: refined rows belong to the run's own",
                     remedy="leave it out",
                 )
-            levels = Levels(options.mem_level, options.quality_level)
+            levels, names = Levels(options.mem_level, options.quality_level), options.refine.split(",")
             with trusting(options.trust):
-                print("\n".join(refine_all(options.run, options.refine.split(","), options.precision, levels)))
+                found = refine(options.run, names, options.precision, levels, options.budget)
+            print("\n".join(each.describe(name) for name, each in found.items()))
             print(f"done: {options.run / 'refined.csv'}")
             return EXIT_DONE
         at = None if options.at is None else _steps(options.at, options.run)
@@ -149,6 +150,13 @@ def _parser() -> argparse.ArgumentParser:
         default=0.05,
         metavar="SHARE",
         help="of --refine: largest distance of an end of the interval from the time, as a share (default: 0.05)",
+    )
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="of --refine: most network calls for each time, as a share of those of the run (default: 0.5)",
     )
     parser.add_argument("--mem-level", type=float, default=0.01, metavar="C", help="f_mem at τ_mem (default: 0.01)")
     parser.add_argument("--quality-level", type=float, metavar="Q", help="quality at τ_gen, for --refine=gen")

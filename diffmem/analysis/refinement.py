@@ -1,58 +1,43 @@
-"""Where to measure a run again so that one of its times has a narrow interval."""
+"""Where to measure a run again so that one of its times has a narrow interval.
+
+Each measurement has a price, and what it will do to the interval can be foreseen: a further set of samples at a step
+makes its error smaller, and a step between two others is expected between their values. So the next one is that which
+narrows the interval most for its price, as far as can be foreseen.
+"""
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from diffmem.analysis.estimate import Estimate
-from diffmem.errors import DataError
 
 #: Rows share the noise of their losses: the spread over its draws does not shrink with more samples.
 _SHARED = ("loss_",)
+#: Tails of the draws between which the spread is taken; the outermost are those of the interval.
+_TAILS = (0.025, 0.1, 0.25)
+#: Share of the spread that a measurement has to promise.
+_LEAST_GAIN = 0.003
 
 
-class Next(NamedTuple):
-    """What to do next.
+class Point(NamedTuple):
+    """What was measured at a step.
 
     Attributes:
-        steps: Steps to measure.
-        more: Whether they have been measured before and need as many samples again as they have.
+        value: f_mem, a distance or a loss.
+        num_samples: Samples behind it.
+        std: Its standard error; None where there is none.
     """
 
-    steps: tuple[int, ...]
-    more: bool
+    value: float
+    num_samples: int
+    std: float | None = None
 
 
-def bracket(estimate: Estimate, steps: Sequence[int]) -> tuple[int, int]:
-    """The evaluated steps just outside the interval of ``estimate``.
-
-    Args:
-        estimate: A time of the run.
-        steps: Evaluated steps, ascending.
-
-    Raises:
-        DataError: The time was not reached, or there is no evaluation before it.
-    """
-    if estimate.censored:
-        raise DataError(
-            "refinement",
-            got=f"a time beyond step {estimate.last_text}",
-            expected="a time that the run has passed",
-            remedy="train it longer",
-        )
-    before = [step for step in steps if 0 < step <= estimate.low] or [step for step in steps if step > 0][:1]
-    after = [step for step in steps if step >= estimate.high] or [steps[-1]]
-    if before[-1] >= after[0]:
-        raise DataError("refinement", got="one evaluation", expected="an interval", remedy="evaluate more often")
-    return before[-1], after[0]
-
-
-def candidates(low: int, high: int, precision: float) -> list[int]:
-    """Steps strictly between ``low`` and ``high``, at ratios of about 1 + precision/2."""
-    count = max(2, math.ceil(math.log(high / low) / math.log1p(precision / 2)))
-    found = {round(low * (high / low) ** (place / count)) for place in range(1, count)}
-    return sorted(step for step in found if low < step < high)
+#: The time that the points of a run give, by step.
+TimeOf = Callable[[Mapping[int, Point]], Estimate]
 
 
 def is_precise(estimate: Estimate, precision: float) -> bool:
@@ -64,47 +49,75 @@ def is_precise(estimate: Estimate, precision: float) -> bool:
     )
 
 
-def next_measurement(
-    estimate: Estimate,
-    num_samples: Mapping[int, int],
-    unsettled: Iterable[int],
-    available: Iterable[int],
+def next_step(
+    time_of: TimeOf,
+    points: Mapping[int, Point],
+    price: Callable[[int], float],
+    num_samples: int,
+    last: int,
     precision: float,
-    largest: int,
-) -> Next | None:
-    """What narrows the interval of ``estimate`` most: a step between its neighbours, or more samples beside it.
-
-    The gap between the evaluations on both sides of the value is halved, in log step, until it is within the precision;
-    then the steps inside the interval and beside it that may lie on either side of the level get as many samples again,
-    those with the fewest first.
+    most_sets: int,
+) -> int | None:
+    """The step at which ``num_samples`` more samples narrow the interval of a time most for their price.
 
     Args:
-        estimate: The time as it is known.
-        num_samples: Samples behind each evaluated step.
-        unsettled: Steps at which the level lies within the error of what was measured.
-        available: Steps that can be measured.
-        precision: Share of the value that each end of the interval may be away.
-        largest: Most samples of a step.
+        time_of: Reads the time off.
+        points: What is known, at two steps at least.
+        price: Cost of a set of samples at a step.
+        num_samples: Samples of a set.
+        last: Last step that can be measured.
+        precision: Share of the value that each end of the interval may be away. Steps are not put closer than half of
+            it.
+        most_sets: Most sets of samples at one step.
 
     Returns:
-        None where the interval is narrow enough or nothing is left to do.
+        A step of ``points``, or one between two of them; None where nothing that can be measured would help.
     """
-    if is_precise(estimate, precision):
-        return None
-    steps = sorted(step for step in num_samples if step > 0)
-    available = sorted(available)
-    gaps = [pair for pair in itertools.pairwise(steps) if pair[0] <= estimate.value <= pair[1]]
-    for below, above in sorted(gaps, key=lambda pair: pair[0] / pair[1]):
-        inside = [step for step in available if below < step < above]
-        if inside and above / below > 1 + precision:
-            middle = math.sqrt(below * above)
-            return Next((min(inside, key=lambda step: abs(math.log(step / middle))),), more=False)
-    first = max((step for step in steps if step <= estimate.low), default=steps[0])
-    last = min((step for step in steps if step >= estimate.high), default=steps[-1])
-    near = [step for step in {*unsettled} & {*available} if first <= step <= last]
-    fewest = min((num_samples[step] for step in near), default=largest)
-    lacking = tuple(step for step in near if num_samples[step] == fewest and 2 * fewest <= largest)
-    return Next(tuple(sorted(lacking)), more=True) if lacking else None
+    now = time_of(points)
+    spread, best, found = _spread(now, points), 0.0, None
+    for step, foreseen in _foreseen(now, points, num_samples, precision, most_sets):
+        if step <= last:
+            gain = spread - _spread(time_of({**points, step: foreseen}), points)
+            if gain > _LEAST_GAIN * spread and gain / price(step) > best:
+                best, found = gain / price(step), step
+    return found
+
+
+def _foreseen(
+    now: Estimate, points: Mapping[int, Point], num_samples: int, precision: float, most_sets: int
+) -> Iterator[tuple[int, Point]]:
+    """Steps in and beside the interval, and what they are expected to be after one more set of samples."""
+    steps = sorted(points)
+    first = max((step for step in steps if step <= now.low), default=steps[0])
+    end = min((step for step in steps if step >= now.high), default=steps[-1])
+    for step in (step for step in steps if first <= step <= end):
+        old = points[step]
+        total = old.num_samples + num_samples
+        if total <= most_sets * num_samples:
+            std = None if old.std is None else old.std * math.sqrt(old.num_samples / total)
+            yield step, Point(old.value, total, std)
+    for a, b in itertools.pairwise(step for step in steps if first <= step <= end):
+        middle = round(math.sqrt(max(a, 1) * b))
+        if a < middle < b and b > (1 + precision / 2) * a:
+            weight = math.log(middle / max(a, 1)) / math.log(b / max(a, 1))
+            before, after = points[a].std, points[b].std
+            std = None if before is None or after is None else _between(before, after, weight)
+            yield middle, Point(_between(points[a].value, points[b].value, weight), num_samples, std)
+
+
+def _between(a: float, b: float, weight: float) -> float:
+    """Interpolation in the logarithm, or where there is none of the values themselves."""
+    return a ** (1 - weight) * b**weight if min(a, b) > 0 else (1 - weight) * a + weight * b
+
+
+def _spread(estimate: Estimate, points: Mapping[int, Point]) -> float:
+    """How far the draws of a time lie apart in the logarithm, summed over several tails.
+
+    The interval alone may not move before a second step has been measured.
+    """
+    ends = 1, max(points)
+    low, high = (np.log(np.clip(draws, *ends)) for draws in (estimate.draws_low, estimate.draws_high))
+    return sum(float(np.quantile(high, 1 - tail) - np.quantile(low, tail)) for tail in _TAILS)
 
 
 def pool(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

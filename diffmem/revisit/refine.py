@@ -2,26 +2,26 @@
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import pandas as pd
-import torch
-
 from diffmem.analysis import timescales
 from diffmem.analysis.estimate import Estimate
-from diffmem.analysis.refinement import bracket, candidates, is_precise, next_measurement, pool
-from diffmem.analysis.runs import REFINED, Run, quality_column, quality_columns, read_run, run_of_table
+from diffmem.analysis.refinement import Point, TimeOf, is_precise, next_step, pool
+from diffmem.analysis.runs import REFINED, quality_column, read_run
+from diffmem.callbacks.checkpoint import save_checkpoint
 from diffmem.errors import DataError, parameters_of, require_at_least, require_one_of
-from diffmem.files import locked, put_row, read_table
-from diffmem.revisit.reopen import ReopenedRun, state_of
+from diffmem.files import is_whole, locked, put_row, read_steps
+from diffmem.revisit.reopen import ReopenedRun
 from diffmem.revisit.replay import replay
 from diffmem.runs.saved import saved_steps
 
 Time = Literal["gen", "mem", "overfit"]
 _MOST_SETS = 64
+_NUM_DRAWS = 300  # of what is foreseen, a hundred times for each set of samples
+_TRAINING = 3  # an update costs three times the network's calls for its batch
 
 
 @dataclass
@@ -29,20 +29,28 @@ class Refinement:
     """What was done for one time.
 
     Attributes:
-        before: The time as the scheduled evaluations give it.
+        before: The time as it was known.
         after: The time as it is known at the end.
-        evaluations: Sets of samples that were drawn.
+        sets: Sets of samples that were drawn.
         updates: Updates that were repeated.
         seconds: Wall time.
+        cost: Network calls, as a share of those of the run.
         reached: Whether the interval is within the precision.
     """
 
     before: Estimate
     after: Estimate
-    evaluations: int = 0
+    sets: int = 0
     updates: int = 0
     seconds: float = 0.0
+    cost: float = 0.0
     reached: bool = False
+
+    def describe(self, name: Time) -> str:
+        """The same in a sentence."""
+        spent = f"{self.sets} sets of samples, {self.updates} updates repeated"
+        why = "" if self.reached else "; not as narrow as asked for: nothing in the budget would make it narrower"
+        return f"τ_{name} {self.before} → {self.after} ({spent}, {self.cost:.0%} of the run, {self.seconds:.0f} s){why}"
 
 
 @dataclass(frozen=True)
@@ -60,8 +68,10 @@ class Levels:
     quality: str | None = None
 
 
-def refine(folder: Path, name: Time, precision: float, levels: Levels = Levels()) -> Refinement:
-    """Narrow the interval of a time of the run in ``folder`` to the share ``precision`` of it, as far as can be.
+def refine(
+    folder: Path, names: Sequence[str], precision: float = 0.05, levels: Levels = Levels(), budget: float = 0.5
+) -> dict[str, Refinement]:
+    """Narrow the intervals of times of the run in ``folder`` to the share ``precision``, as far as can be.
 
     The rows go to ``refined.csv`` in the folder, which ``compare`` reads in place of the scheduled ones at their steps.
     A refined row pools several sets of samples, each as large as those of the schedule; a Fréchet distance is the mean
@@ -69,137 +79,139 @@ def refine(folder: Path, name: Time, precision: float, levels: Levels = Levels()
 
     Args:
         folder: The run's folder.
-        name: ``"gen"``, ``"mem"`` or ``"overfit"``.
+        names: Some of ``"gen"``, ``"mem"`` and ``"overfit"``.
         precision: Largest distance of an end of the interval from the value, as a share of it.
         levels: The levels of the times.
+        budget: Most that each time may cost, as a share of the network calls of the run.
 
     Raises:
-        ConfigError: An unknown time, or a precision below 0.001.
+        ConfigError: An unknown time, a precision below 0.001, or a budget that is not positive.
         DataError: The run has not passed the time, or has no level for it.
     """
-    require_one_of(get_args(Time), "--refine", name)
-    require_at_least(0.001, precision=precision)
-    start = time.perf_counter()
-    recorded = read_run(folder)
-    before = _estimate(recorded, name, levels)
-    found = Refinement(before, before, reached=is_precise(before, precision))
-    if found.reached:
-        return found
-    steps = [int(step) for step in recorded.column("step")]
-    low, high = bracket(before, steps)
-    newest = max(saved_steps(folder), default=0)
-    wanted = {*candidates(low, high, precision), *(step for step in steps if low <= step <= high)}
+    for name in names:
+        require_one_of(get_args(Time), "--refine", name)
+    with parameters_of():
+        require_at_least(0.001, precision=precision, budget=budget)
     with tempfile.TemporaryDirectory() as kept:
-        states = _States(folder, sorted(step for step in wanted if step <= newest), Path(kept))
-        _measure_until_precise(folder, name, precision, levels, states, found)
-    found.updates, found.seconds = states.updates, time.perf_counter() - start
+        measuring = _Measuring(folder, Path(kept))
+        return {name: _refine(measuring, _reader(folder, name, levels), precision, budget) for name in names}
+
+
+def _refine(measuring: "_Measuring", reader: "_Reader", precision: float, budget: float) -> Refinement:
+    start, updates = time.perf_counter(), measuring.updates
+    points = {step: reader.point(row) for step, row in measuring.rows.items()}
+    found = Refinement(reader.time(points), reader.time(points))
+    if found.before.censored:
+        raise DataError(
+            "refinement",
+            got=f"a time beyond step {found.before.last_text}",
+            expected="a time that the run has passed",
+            remedy="train it longer, with a larger --trainer.max_steps",
+        )
+    while not (reached := is_precise(found.after, precision)):
+        step = next_step(
+            reader.foresee, points, measuring.price, measuring.size, measuring.newest, precision, _MOST_SETS
+        )
+        if step is None or found.cost + measuring.price(step) > budget:
+            break
+        found.cost += measuring.price(step)
+        points[step] = reader.point(measuring.measure(step))
+        found.sets, found.after = found.sets + 1, reader.time(points)
+    found.reached, found.updates = reached, measuring.updates - updates
+    found.seconds = time.perf_counter() - start
     return found
 
 
-class _States:
-    """States of a run at the steps that may be measured, each made when it is asked for.
+class _Measuring:
+    """Measures a run at any of its steps; each state is made once.
 
     Args:
         folder: The run's folder.
-        steps: The steps, ascending.
         kept: Where states lie meanwhile.
 
     Attributes:
+        rows: What is known, by step.
+        size: Samples of a set.
+        newest: The last step that can be measured.
         updates: Updates that were repeated.
     """
 
-    def __init__(self, folder: Path, steps: Sequence[int], kept: Path) -> None:
-        self.folder, self.steps, self.updates = folder, steps, 0
-        self._kept = kept
-        self._saved = sorted(saved_steps(folder))
+    def __init__(self, folder: Path, kept: Path) -> None:
+        self.folder, self.updates = folder, 0
+        self._run, self._kept, self._table = ReopenedRun(folder), kept, folder / REFINED
+        self._states = {step: path for step, path in saved_steps(folder).items() if is_whole(path)}
+        scheduled: dict[int, Mapping[str, Any]] = {**read_steps(folder / "evaluations.csv")}
+        self.rows = {**scheduled, **read_steps(self._table)}
+        self.size, self.newest = self._run.evaluation.num_samples, max(self._states, default=0)
+        self._update = _TRAINING * self._run.data.batch_size * self._run.trainer.accumulate_grad_batches
+        self._set = self.size * self._run.evaluation.sampler.num_steps
+        self._whole = max(scheduled) * self._update + len(scheduled) * self._set
 
-    def at(self, step: int) -> Path:
-        """The state at ``step``; those behind the same checkpoint are made with it."""
-        path = self._kept / f"{step}.ckpt"
-        if not path.exists():
-            behind = [each for each in self.steps if self._checkpoint(each) == self._checkpoint(step)]
-            self.updates += replay(self.folder, behind, self._keep)
-        return path
+    def price(self, step: int) -> float:
+        """Network calls for a set of samples at ``step``, as a share of those of the run."""
+        behind = max((each for each in self._states if each <= step), default=0)
+        return ((step - behind) * self._update + self._set) / self._whole
 
-    def _checkpoint(self, step: int) -> int:
-        return max((each for each in self._saved if each <= step), default=0)
+    def measure(self, step: int) -> Mapping[str, Any]:
+        """The row of ``step`` with one more set of samples, which is written."""
+        self._run.load(self._state(step))
+        known = self.rows.get(step)
+        self._run.evaluation.first_sample = int(float(known["num_samples"])) if known else 0
+        row = self._run.measure(step, self.folder / "refined")
+        self.rows[step] = row if known is None else pool([known, row])
+        with locked(self._table.with_name(f".{REFINED}.lock"), wait=True):
+            put_row(self._table, self.rows[step])
+        return self.rows[step]
 
-    def _keep(self, run: ReopenedRun, step: int) -> None:
-        torch.save(state_of(run), self._kept / f"{step}.ckpt")
-
-
-def _measure_until_precise(
-    folder: Path, name: Time, precision: float, levels: Levels, states: _States, found: Refinement
-) -> None:
-    run = ReopenedRun(folder)
-    table = folder / REFINED
-    size = run.evaluation.num_samples
-    rows: dict[int, dict[str, Any]] = {int(row["step"]): dict(row) for row in read_table(folder / "evaluations.csv")}
-    rows |= {int(row["step"]): dict(row) for row in read_table(table)}
-    while True:
-        found.after = _estimate(_as_run(rows, folder), name, levels)
-        counts = {step: int(float(row.get("num_samples") or 0)) for step, row in rows.items()}
-        # losses have no samples: more of them say nothing
-        largest = size if name == "overfit" else _MOST_SETS * size
-        unsettled = [step for step, row in rows.items() if _is_unsettled(row, name, levels)]
-        following = next_measurement(found.after, counts, unsettled, states.steps, precision, largest)
-        found.reached = is_precise(found.after, precision)
-        if following is None:
-            return
-        for step in following.steps:
-            run.load(states.at(step))
-            sets = counts.get(step, 0) // size if following.more else 0
-            new = []
-            for number in range(sets, max(1, 2 * sets)):
-                run.evaluation.first_sample = number * size
-                new.append(run.measure(step, folder / "refined"))
-                found.evaluations += 1
-            rows[step] = pool([*([rows[step]] if sets else []), *new])
-            with locked(table.with_name(f".{table.name}.lock"), wait=True):
-                put_row(table, rows[step])
+    def _state(self, step: int) -> Path:
+        if step not in self._states:
+            path = self._kept / f"{step}.ckpt"
+            keep = lambda run, _: save_checkpoint(run.trainer, run.model, path)  # noqa: E731
+            self.updates += replay(self.folder, [step], keep, further=self._states)
+            self._states[step] = path
+        return self._states[step]
 
 
-def _as_run(rows: Mapping[int, Mapping[str, Any]], folder: Path) -> Run:
-    table = pd.DataFrame([rows[step] for step in sorted(rows)]).replace("", None)
-    text = ("study", "setting", "config_hash", "model", "optimizer")
-    numbers = table.apply(lambda column: column if column.name in text else pd.to_numeric(column, errors="coerce"))
-    return run_of_table(folder.name, numbers.dropna(axis="columns", how="all"), folder)
+@dataclass(frozen=True)
+class _Reader:
+    """How a time is read.
+
+    Attributes:
+        point: What it reads of a row.
+        time: The time itself.
+        foresee: The same with few draws.
+    """
+
+    point: Callable[[Mapping[str, Any]], Point]
+    time: TimeOf
+    foresee: TimeOf
 
 
-def _estimate(run: Run, name: Time, levels: Levels) -> Estimate:
-    steps = run.column("step")
-    if name == "mem":
-        with parameters_of(level="mem_level"):
-            return timescales.tau_mem(steps, run.column("f_mem"), run.num_samples, level=levels.mem)
-    if name == "overfit":
-        return timescales.tau_overfit(steps, run.column("loss_test"))
-    if levels.gen is None:
-        raise DataError(
-            "--refine gen", got="no level", expected="the quality at τ_gen", remedy="set --quality-level, e.g. 2"
-        )
-    quality = quality_column([run], levels.quality)
-    std = run.column(f"{quality}_std") if f"{quality}_std" in run.table.columns else None
-    with parameters_of(level="quality_level"):
-        return timescales.tau_gen(steps, run.column(quality), levels.gen, std)
+def _reader(folder: Path, name: str, levels: Levels) -> _Reader:
+    column = {"mem": "f_mem", "overfit": "loss_test"}.get(name)
+    if name == "gen":
+        if levels.gen is None:
+            raise DataError(
+                "--refine gen", got="no level", expected="the quality at τ_gen", remedy="set --quality-level, e.g. 2"
+            )
+        column = quality_column([read_run(folder)], levels.quality)
 
+    def point(row: Mapping[str, Any]) -> Point:
+        std = row.get(f"{column}_std") if name == "gen" else None
+        return Point(float(row[column]), int(float(row["num_samples"])), None if std in (None, "") else float(std))
 
-def _is_unsettled(row: Mapping[str, Any], name: Time, levels: Levels) -> bool:
-    """Whether the level lies within the error of the row."""
-    if name == "mem":
-        return float(row["f_mem_low"]) < levels.mem < float(row["f_mem_high"])
-    if name == "overfit" or levels.gen is None:
-        return False
-    quality = levels.quality or quality_columns(row)[0]
-    return abs(float(row[quality]) - levels.gen) < 2 * float(row.get(f"{quality}_std") or 0)
+    def time_with(num_draws: int) -> TimeOf:
+        def time_of(points: Mapping[int, Point]) -> Estimate:
+            steps = sorted(points)
+            values, counts, stds = zip(*(points[step] for step in steps), strict=True)
+            with parameters_of(level="mem_level" if name == "mem" else "quality_level"):
+                if name == "mem":
+                    return timescales.tau_mem(steps, values, counts, level=levels.mem, num_draws=num_draws)
+                if name == "overfit":
+                    return timescales.tau_overfit(steps, values, num_draws=num_draws)
+                std = None if None in stds else stds
+                return timescales.tau_gen(steps, values, levels.gen or 0, std, num_draws=num_draws)
 
+        return time_of
 
-def describe(name: Time, found: Refinement) -> str:
-    """What a person wants to know of a refinement, in a sentence."""
-    cost = f"{found.evaluations} sets of samples, {found.updates} updates repeated, {found.seconds:.0f} s"
-    verdict = "" if found.reached else "; not as narrow as asked for: nothing closer can be measured"
-    return f"τ_{name} {found.before} → {found.after} ({cost}){verdict}"
-
-
-def refine_all(folder: Path, names: Sequence[str], precision: float, levels: Levels) -> list[str]:
-    """:func:`refine` for each of ``names``; a sentence for each."""
-    return [describe(name, refine(folder, name, precision, levels)) for name in names]  # type: ignore[arg-type]
+    return _Reader(point, time_with(timescales.NUM_DRAWS), time_with(_NUM_DRAWS))

@@ -1,10 +1,9 @@
 """The model, the data and the measurements of a run's folder, on one device."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -209,12 +208,3 @@ def _check_role(override: str, keys: Sequence[Key]) -> None:
             expected=f"a measurement's key, of {', '.join(sorted(groups))}",
             remedy="train another run with diffmem.fit, or leave it out",
         )
-
-
-def state_of(run: ReopenedRun) -> Mapping[str, Any]:
-    """The weights and the state of what measures, as :meth:`ReopenedRun.load` reads them from a file."""
-    return {
-        "global_step": run.trainer.global_step,
-        "state_dict": run.model.state_dict(),
-        "callbacks": {each.state_key: state for each in run.trainer.callbacks if (state := each.state_dict())},
-    }

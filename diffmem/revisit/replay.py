@@ -4,8 +4,9 @@ A run is a pure function of its config: what is seen is what a schedule with the
 the same machine with the same number of threads.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import lightning.pytorch as pl
 
@@ -19,7 +20,13 @@ from diffmem.runs.saved import saved_steps
 Visit = Callable[[ReopenedRun, int], None]
 
 
-def replay(folder: Path, steps: Sequence[int], visit: Visit, overrides: Sequence[str] = ()) -> int:
+def replay(
+    folder: Path,
+    steps: Sequence[int],
+    visit: Visit,
+    overrides: Sequence[str] = (),
+    further: Mapping[int, Path] = MappingProxyType({}),
+) -> int:
     """Call ``visit(run, step)`` with the model of each step, ascending; nothing in the folder changes.
 
     Each step is reached from the newest whole checkpoint at or before it, or from the start.
@@ -29,6 +36,7 @@ def replay(folder: Path, steps: Sequence[int], visit: Visit, overrides: Sequence
         steps: Steps of the run.
         visit: Reads the model; training does not notice.
         overrides: As in :class:`ReopenedRun`.
+        further: Checkpoints of the run that lie elsewhere, by step.
 
     Returns:
         Number of updates that were repeated.
@@ -36,7 +44,7 @@ def replay(folder: Path, steps: Sequence[int], visit: Visit, overrides: Sequence
     Raises:
         ConfigError: A step beyond the newest checkpoint, or as :class:`ReopenedRun`.
     """
-    saved = {step: path for step, path in saved_steps(folder).items() if is_whole(path)}
+    saved = {step: path for step, path in saved_steps(folder).items() if is_whole(path)} | dict(further)
     newest = max(saved, default=0)
     for step in steps:
         if not 0 <= step <= newest:

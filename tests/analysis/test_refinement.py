@@ -1,73 +1,89 @@
 """Where to measure again: on curves whose true time is known, the interval narrows around it."""
 
-import itertools
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.stats import binomtest
-from synthetic_runs import Truth, f_mem_curve, log_steps
+from synthetic_runs import log_steps
 
 from diffmem.analysis import timescales
-from diffmem.analysis.refinement import bracket, candidates, is_precise, next_measurement, pool
-from diffmem.errors import DataError
+from diffmem.analysis.refinement import Point, is_precise, next_step, pool
 
-STEPS = [int(step) for step in log_steps(10_000, per_decade=5)]
-
-
-def refined(rng, precision, num_samples=500):
-    """Estimates of τ_mem before and after, and the sets of samples drawn, of a run with n = 20."""
-    truth = Truth()
-
-    def measure(step):
-        return round(f_mem_curve(rng, np.array([step]), truth.prefactor * 20, num_samples)[0] * num_samples)
-
-    def estimate():
-        steps = sorted(copies)
-        f_mem = [copies[step] / totals[step] for step in steps]
-        return timescales.tau_mem(steps, f_mem, [totals[step] for step in steps])
-
-    copies, totals = {step: measure(step) for step in STEPS}, dict.fromkeys(STEPS, num_samples)
-    before, drawn = estimate(), 0
-    low, high = bracket(before, STEPS)
-    available = {*candidates(low, high, precision), *(step for step in STEPS if low <= step <= high)}
-
-    def unsettled():
-        found = {step: binomtest(copies[step], totals[step]).proportion_ci(method="wilson") for step in totals}
-        return [step for step, interval in found.items() if interval.low < 0.01 < interval.high]
-
-    while following := next_measurement(estimate(), totals, unsettled(), available, precision, 64 * num_samples):
-        for step in following.steps:
-            for _ in range(totals[step] // num_samples if following.more else 1):
-                copies[step] = copies.get(step, 0) + measure(step)
-                totals[step] = totals.get(step, 0) + num_samples
-                drawn += 1
-    return before, estimate(), drawn
+STEPS = [0, *(int(step) for step in log_steps(10_000, per_decade=8))]
+TIME, SIZE, LEVEL = 1000, 500, 0.05
+NONE = Point(0.0, 0)
 
 
-def test_the_interval_narrows_to_the_precision_around_the_true_time():
-    before, after, drawn = refined(np.random.default_rng(1), 0.05)
-    assert is_precise(after, 0.05)
-    assert not is_precise(before, 0.05)
-    assert math.log(after.high / after.low) < math.log(before.high / before.low) / 3
-    assert after.low * 0.95 <= Truth().tau_mem(20) <= after.high * 1.05
-    assert drawn < 300
+def rising(step):
+    """Passes the level at :data:`TIME`."""
+    return min(0.6, LEVEL * (step / TIME) ** 4)
 
 
-@given(st.integers(1, 10**6), st.integers(2, 1000), st.floats(0.001, 0.5))
-def test_candidates_lie_inside_in_ratios_of_the_precision(low, more, precision):
-    found = [low, *candidates(low, low + more, precision), low + more]
-    assert found == sorted(set(found))
-    for a, b in itertools.pairwise(found):
-        assert b - a == 1 or b / a < 1 + 2 * precision
+def rising_twice(step):
+    """Passes the level at 500 already, and no longer from 700 on until :data:`TIME`."""
+    return min(0.6, LEVEL * (step / (500 if step < 700 else TIME)) ** 4)
 
 
-def test_a_time_that_was_not_reached_is_refused():
-    censored = timescales.tau_mem([0, 1, 2, 4], [0, 0, 0, 0], 500)
-    with pytest.raises(DataError, match=r"trainer\.max_steps"):
-        bracket(censored, [0, 1, 2, 4])
+def tau(points, num_draws=1000):
+    steps = sorted(points)
+    values, counts, _ = zip(*(points[step] for step in steps), strict=True)
+    return timescales.tau_mem(steps, values, counts, level=LEVEL, num_draws=num_draws)
+
+
+def refined(seed, curve, precision=0.02, budget=14.0):
+    """τ_mem before and after, and the steps that were measured, each at the price of one; a new one costs two."""
+    rng = np.random.default_rng(seed)
+
+    def more(step, old=NONE):
+        total = old.num_samples + SIZE
+        return Point((old.value * old.num_samples + rng.binomial(SIZE, curve(step))) / total, total)
+
+    points = {step: more(step) for step in STEPS}
+    before, spent = tau(points), []
+    price = lambda step: 1.0 if step in points else 2.0  # noqa: E731
+    while not is_precise(tau(points), precision):
+        step = next_step(lambda each: tau(each, 200), points, price, SIZE, STEPS[-1], precision, 64)
+        if step is None or sum(map(price, spent)) + price(step) > budget:
+            break
+        points[step] = more(step, points.get(step, NONE))
+        spent.append(step)
+    return before, tau(points), spent
+
+
+@pytest.mark.parametrize("curve", [rising, rising_twice])
+def test_the_interval_narrows_and_covers_the_true_time(curve):
+    found = [refined(seed, curve) for seed in range(6)]
+    narrower = [math.log(a.high / a.low) / math.log(b.high / b.low) for a, b, _ in found]
+    assert np.median(narrower) > 1.8
+    assert sum(after.low <= TIME <= after.high for _, after, _ in found) >= 5
+
+
+def test_what_is_measured_lies_in_and_beside_the_interval():
+    before, _, spent = refined(0, rising)
+    last = max(step for step in STEPS if step <= before.low)
+    end = min(step for step in STEPS if step >= before.high)
+    assert spent
+    assert all(last <= step <= end for step in spent)
+    assert len(set(spent)) < len(spent), "some steps got more samples"
+    assert set(spent) - set(STEPS), "some are new"
+
+
+def test_nothing_is_measured_that_would_not_help():
+    points = {step: Point(rising(step), 10**9) for step in range(980, 1021)}
+    arguments = (lambda _: 1.0, SIZE, 1020, 0.02)
+    assert next_step(tau, {10: Point(0, SIZE), **points}, *arguments, 64) is None, "neither closer nor surer"
+    few = {step: Point(rising(step), SIZE) for step in (10, 980, 1020)}
+    assert next_step(tau, few, *arguments, 1) not in few, "no more samples than allowed"
+    assert next_step(tau, few, arguments[0], SIZE, 500, 0.02, 64) in (10, *range(11, 501)), "nor beyond the end"
+
+
+def test_the_price_decides_between_measurements():
+    points = {step: Point(rising(step), SIZE) for step in STEPS}
+    dear = next_step(tau, points, lambda step: 1.0 if step in points else 1e6, SIZE, STEPS[-1], 0.02, 64)
+    cheap = next_step(tau, points, lambda step: 1e6 if step in points else 1.0, SIZE, STEPS[-1], 0.02, 64)
+    assert dear in points
+    assert cheap not in points
 
 
 def test_pooled_rows_are_those_of_all_samples_together():

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import torch
 from scipy.stats import binomtest
 
 from diffmem import evaluate
@@ -43,7 +44,8 @@ def test_refined_rows_narrow_the_interval_and_are_read(finished_run, tmp_path, r
     write_table(table, [{**row, **f_mem_at(int(row["step"]))} for row in read_table(table)])
     scheduled = table.read_bytes()
     before = estimate(folder)
-    assert evaluate.main([str(folder), "--refine=mem", "--mem-level=0.45", "--precision=0.1"]) == 0
+    command = [str(folder), "--refine=mem", "--mem-level=0.45", "--precision=0.1", "--budget=100"]
+    assert evaluate.main(command) == 0
     after = estimate(folder)
     assert after.high - after.low < (before.high - before.low) / 2
     refined = {row["step"]: row for row in read_table(folder / "refined.csv")}
@@ -55,3 +57,15 @@ def test_refined_rows_narrow_the_interval_and_are_read(finished_run, tmp_path, r
     assert evaluate.main([str(folder), "--refine=mem", "--out=x.csv"]) == 2
     assert evaluate.main([str(folder), "--refine=gen"]) == 3
     assert evaluate.main([str(folder), "--refine=often"]) == 2
+    assert evaluate.main([str(folder), "--refine=mem", "--budget=0"]) == 2
+
+
+def test_states_that_were_made_go_on_bit_for_bit(finished_run, tmp_path):
+    """Step 5 reached from step 3 that was reached from 2 is step 5 reached from 4."""
+    fewer = tmp_path / finished_run.name
+    shutil.copytree(finished_run, fewer, symlinks=True)
+    (fewer / "checkpoints/step-00000004.ckpt").unlink()
+    states = refine._Measuring(fewer, tmp_path / "a"), refine._Measuring(finished_run, tmp_path / "b")
+    weights = [torch.load(each._state(5), weights_only=True)["state_dict"] for each in states if each._state(3)]
+    assert [each.updates for each in states] == [1 + 2, 1 + 1]
+    assert all(torch.equal(*both) for both in zip(*(each.values() for each in weights), strict=True))
