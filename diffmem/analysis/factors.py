@@ -81,8 +81,10 @@ def find_baseline(settings: Sequence[Setting], against: str) -> Setting:
             raise ParameterError(
                 "against", got=item, expected=f"KEY=VALUE with a key of {', '.join(known)}", remedy="name the key"
             )
-        value = yaml.safe_load(text)
-        found = [each for each in found if _alike(each.training.get(keys[0], "default"), value)]
+        values = (yaml.safe_load(text), text)  # labels may be called true, which YAML takes for a truth value
+        found = [
+            each for each in found if any(_alike(each.training.get(keys[0], "default"), value) for value in values)
+        ]
     if not found:
         raise ParameterError("against", got=against, expected="values that some run has", remedy=None)
     nearest = central(found, settings)

@@ -1,0 +1,130 @@
+"""The measured study of labels, guidance and averages on digits, as data."""
+
+import csv
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from diffmem.analysis.comparison import Rules, compare
+from diffmem.analysis.effects import effects_against
+from diffmem.analysis.effects_table import table_rows
+from diffmem.analysis.per_class import class_times
+from diffmem.analysis.runs import read_runs
+
+STUDY = Path(__file__).parent / "digits_conditional"
+STATEMENTS = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
+UNCONDITIONAL = "data.labels=default, model.network.num_classes=default"
+LEVELS = (0.01, 0.05, 0.1, 0.2)
+
+
+@cache
+def runs():
+    return read_runs([STUDY])
+
+
+@cache
+def effects(mem_level, quality_level=10.0, against="data.labels=true"):
+    """The table of ``compare --against``, by n and change."""
+    rules = Rules(by=("setting",), mem_level=mem_level, quality_level=quality_level)
+    return effects_against(compare(runs(), rules), against)
+
+
+def row(n, change, mem_level=0.01, **rules):
+    (found,) = [each for each in effects(mem_level, **rules).rows if (each.n, each.factor) == (n, change)]
+    return found.of
+
+
+def single(change):
+    """Whether one thing differs from the conditional model, raw and unguided."""
+    return change in ("baseline", UNCONDITIONAL) or change.count("=") == 1
+
+
+def test_every_view_is_paired_with_the_three_subsets_of_its_n():
+    assert (
+        len({str(run.folder.parent.parent if run.folder.parent.name == "views" else run.folder) for run in runs()})
+        == 18
+    )
+    assert {each.num_pairs for each in effects(0.01).rows} == {3}
+
+
+def test_the_tables_printed_are_those_computed():
+    for cells in table_rows(effects(0.01)):
+        if single(cells[1]):
+            assert f"| {' | '.join(cells)} |" in STATEMENTS
+    by_level = [{cells[:2]: cells[5] for cells in table_rows(effects(level))} for level in LEVELS]
+    for key in by_level[0]:
+        if single(key[1]):
+            assert f"| {' | '.join([*key, *(each[key] for each in by_level)])} |" in STATEMENTS
+
+
+def test_the_table_of_classes_is_that_computed():
+    classes = class_times(runs(), Rules(by=("labels", "weights", "guidance"), mem_level=0.1))
+    found = [each for each in classes if each.group == "labels = true, weights = raw, guidance = 0"]
+    for n in (32, 64):
+        assert f"| {n} | {' | '.join(f'{each.final:.0%}' for each in found if each.n == n)} |" in STATEMENTS
+    times = {(each.n, each.label): str(each.tau_mem) for each in found}
+    assert f"{times[64, 9]} for nines and {times[64, 6]} for sixes" in STATEMENTS
+
+
+@pytest.mark.parametrize("n", [32, 64])
+def test_no_effect_is_claimed_where_the_interval_contains_it(n):
+    assert not row(n, UNCONDITIONAL)["mem"].differs
+    assert not row(n, UNCONDITIONAL)["room"].differs
+    assert not any(row(n, "data.labels=random:10", level)["mem"].differs for level in LEVELS[:3])
+    assert not any(row(n, "guidance=1", level)["mem"].differs for level in LEVELS[:2])
+    effects_of_average = [row(n, "weights=0.99", level)[name] for level in LEVELS for name in ("gen", "mem")]
+    assert not any(each.differs for each in effects_of_average if each)
+
+
+def test_without_labels_every_pair_copies_later():
+    for level in LEVELS[:3]:
+        comparison = compare(runs(), Rules(by=("labels", "weights", "guidance"), mem_level=level))
+        of = {
+            (each.run.identity["labels"], each.run.n, each.run.identity["index"]): each.times["mem"]
+            for group in comparison.groups
+            if group.name.endswith("weights = raw, guidance = 0")
+            for each in group.runs
+        }
+        pairs = [(of["none", n, index], of["true", n, index]) for n in (32, 64) for index in (0, 1, 2)]
+        assert all(later.bound > sooner.value for later, sooner in pairs)
+
+
+def test_a_large_weight_delays_copies_at_32_images_and_good_samples():
+    assert all(row(32, "guidance=3", level)["mem"].low > 1 for level in LEVELS)
+    assert not row(64, "guidance=3")["mem"].differs
+    assert row(64, "guidance=3")["gen"].low > 1
+
+
+def test_the_average_of_a_thousand_updates_reaches_neither_time():
+    assert all(row(n, "weights=0.999")["mem"].above > 1 for n in (32, 64))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("0.829 [0.618, 0.982]", lambda: row(64, UNCONDITIONAL, 0.05, quality_level=3.0)["gen"]),
+        ("1.8 [1.31, 2.52]", lambda: row(32, f"{UNCONDITIONAL}, weights=0.99")["mem"]),
+        ("1.52 [0.599, 3.32]", lambda: row(64, f"{UNCONDITIONAL}, weights=0.99")["mem"]),
+        ("0.529 [0.232, 1.06]", lambda: conditional_room(0.01)),
+        ("< 0.632", lambda: conditional_room(0.1)),
+    ],
+)
+def test_a_number_in_the_text_is_the_computed_one(text, found):
+    assert str(found()) == text
+    assert text in STATEMENTS
+
+
+def conditional_room(level):
+    change = "data.labels=true, model.network.num_classes=10"
+    return row(64, change, level, against="data.labels=default")["room"]
+
+
+def test_labels_called_true_are_found_as_written():
+    assert effects(0.01).baseline.training["data.labels"] == "true"
+
+
+def test_held_out_images_are_next_to_never_copied_whatever_the_guidance():
+    for table in STUDY.rglob("evaluations.csv"):
+        with table.open() as file:
+            assert all(float(each["f_mem_null"]) <= 0.002 for each in csv.DictReader(file))
