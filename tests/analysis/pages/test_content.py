@@ -68,6 +68,16 @@ def test_settings_are_named_by_what_they_change_of_the_central_one(atlas):
     assert "0/Adam-n64-i0-s0" in content.comparison.notes[0]
 
 
+def test_settings_that_differ_in_the_rate_too_are_named_with_it(atlas):
+    for number, rate in ((7, 0.1), (8, 0.2)):
+        folder = write_run(atlas / str(number), evaluations(64, 0, setting=f"{number}ab", lr=rate, optimizer="SGD"))
+        training = {"optimizer": "SGD", "optimizer.lr": rate}
+        (folder / "identity.json").write_text(json.dumps({"schema": 1, "protocol": {}, "training": training}))
+    content = content_of(read_runs([atlas]), Rules(by=(), num_draws=100))
+    names = [group.name for group in content.comparison.groups]
+    assert {"optimizer=SGD, lr=0.1", "optimizer=SGD, lr=0.2", "dropout=0.1"} <= {*names}
+
+
 def test_settings_that_do_not_say_what_they_are_keep_their_hash(atlas):
     next(atlas.rglob("identity.json")).unlink()
     content = content_of(read_runs([atlas]), Rules(by=("setting",), num_draws=100))
