@@ -1,14 +1,16 @@
 """What all commands share: a mistake of the user ends in one line, and a closed pipe ends the command quietly."""
 
 import argparse
+import contextlib
 import io
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NoReturn
 
-from diffmem.errors import EXIT_CLOSED_PIPE, EXIT_CONFIG, EXIT_UNEXPECTED, as_user_error
+from diffmem.errors import EXIT_CLOSED_PIPE, EXIT_CONFIG, EXIT_UNEXPECTED, ConfigError, as_user_error
 from diffmem.text import one_line
 
 
@@ -17,6 +19,34 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_CONFIG, f"diffmem: {message}; see {self.prog} --help\n")
+
+
+@contextlib.contextmanager
+def writing(out: Path, expected: str) -> Iterator[None]:
+    """Name the option ``--out`` where what it names cannot be written.
+
+    Raises:
+        ConfigError: In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError("--out", got=f"{out} ({error.strerror})", expected=expected, remedy="set --out") from error
+
+
+def add_sampling(parser: argparse.ArgumentParser, num: int, out: Path, out_help: str) -> None:
+    """The options of commands that draw samples: ``--num``, ``--seed``, ``--trust`` and ``--out``."""
+    parser.add_argument("--num", type=int, default=num, metavar="N", help=f"number of samples (default: {num})")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the starting noise (default: 0)")
+    add_trust(parser)
+    parser.add_argument("--out", type=Path, default=out, help=f"{out_help} (default: {out})")
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """``--trust``, of commands that make objects of a run's config."""
+    parser.add_argument(
+        "--trust", action="store_true", help="take classes from outside diffmem, torch and lightning, which are code"
+    )
 
 
 def exit_code_of(command: Callable[[], int]) -> int:

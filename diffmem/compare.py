@@ -7,15 +7,14 @@ times, in ``effects.csv``, ``effects.md`` and a forest plot.
 """
 
 import argparse
-import contextlib
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffmem import startup
-from diffmem.command_line import Parser, exit_code_of
+from diffmem.command_line import Parser, exit_code_of, writing
 from diffmem.errors import EXIT_DONE, ConfigError, parameters_of
 
 if TYPE_CHECKING:
@@ -131,7 +130,7 @@ def _compare(options: argparse.Namespace) -> int:
     from diffmem.analysis.figures import write_figures
     from diffmem.analysis.report import console_text, write_csv, write_ladder, write_markdown
 
-    with _writing(options.out):
+    with writing(options.out, "a folder to write in"):
         options.out.mkdir(parents=True, exist_ok=True)
         write_csv(comparison, options.out / "comparison.csv")
         write_ladder(comparison, options.out / "ladder.csv")
@@ -155,7 +154,7 @@ def _compare_classes(runs: "list[Run]", rules: "Rules", path: Path) -> None:
     from diffmem.analysis import per_class
 
     classes = per_class.class_times(runs, rules)
-    with _writing(path.parent):
+    with writing(path.parent, "a folder to write in"):
         per_class.write_classes(classes, path)
     print(f"\n{per_class.console_text(classes, rules)}")
 
@@ -170,7 +169,7 @@ def _compare_against(options: argparse.Namespace) -> int:
 
     rules = rules_of(options)
     effects = effects_against(compare(runs_of(options), rules), options.against)
-    with _writing(options.out):
+    with writing(options.out, "a folder to write in"):
         options.out.mkdir(parents=True, exist_ok=True)
         figure = save(forest(effects), options.out / "effects.png")
         paths = [*write_effects(effects, options.out, [figure]), figure]
@@ -185,17 +184,6 @@ def _page_command(options: argparse.Namespace) -> str:
     chosen = {name: getattr(options, name) for name in _RULES if getattr(options, name) != parser().get_default(name)}
     words = [word for name, value in chosen.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     return f"python -m diffmem.report {' '.join(map(shlex.quote, [*options.sources, *words]))}"
-
-
-@contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Name the folder that cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise ConfigError(
-            "--out", got=f"{folder} ({error.strerror})", expected="a folder to write in", remedy="set --out"
-        ) from error
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -26,7 +26,7 @@ from typing import Any
 from diffmem.callbacks.fid import FID
 from diffmem.callbacks.observer import view_folder
 from diffmem.callbacks.provenance import environment
-from diffmem.command_line import Parser, exit_code_of
+from diffmem.command_line import Parser, add_trust, exit_code_of
 from diffmem.config.identify import measurement_id
 from diffmem.config.trust import trusting
 from diffmem.errors import EXIT_DONE, ConfigError, DataError
@@ -160,9 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--mem-level", type=float, default=0.01, metavar="C", help="f_mem at τ_mem (default: 0.01)")
     parser.add_argument("--quality-level", type=float, metavar="Q", help="quality at τ_gen, for --refine=gen")
-    parser.add_argument(
-        "--trust", action="store_true", help="take classes from outside diffmem, torch and lightning, which are code"
-    )
+    add_trust(parser)
     parser.add_argument("--out", type=Path, help="table to write (default: RUN_DIR/evaluate/HASH.csv)")
     return parser
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from diffmem import startup
-from diffmem.command_line import Parser, exit_code_of
+from diffmem.command_line import Parser, exit_code_of, writing
 from diffmem.compare import add_rules, rules_of, runs_of, under_rules
 from diffmem.errors import EXIT_DONE, ConfigError, DataError
 from diffmem.runs.state import FILE, state_of_run
@@ -66,12 +66,8 @@ def _write(options: argparse.Namespace, refresh_seconds: int | None) -> None:
 
     rules = rules_of(options)
     content = content_of(runs_of(options, needed=("step", "n")), rules, options.against)
-    try:
+    with writing(options.out, "a file to write"):
         size = write_page(content, options.out, refresh_seconds)
-    except OSError as error:
-        raise ConfigError(
-            "--out", got=f"{options.out} ({error.strerror})", expected="a file to write", remedy="set --out"
-        ) from error
     runs = "1 run" if len(content.members) == 1 else f"{len(content.members)} runs"
     if content.refusal:
         print(f"without a comparison: {content.refusal}")

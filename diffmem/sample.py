@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffmem.command_line import Parser, exit_code_of
-from diffmem.errors import EXIT_DONE, ConfigError
+from diffmem.command_line import Parser, add_sampling, exit_code_of, writing
+from diffmem.errors import EXIT_DONE, ConfigError, parameters_of, require_at_least
 
 if TYPE_CHECKING:
     from diffmem.revisit.reopen import ReopenedRun
@@ -30,8 +30,8 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _sample(options: argparse.Namespace) -> int:
-    if options.num < 1:
-        raise ConfigError("--num", got=options.num, expected="at least 1", remedy="e.g. --num=64")
+    with parameters_of():
+        require_at_least(1, num=options.num)
     if options.out.suffix not in ("", ".png", ".npz"):
         raise ConfigError(
             "--out", got=options.out, expected="a .png, a .npz or a folder", remedy="e.g. --out=samples.png"
@@ -39,12 +39,8 @@ def _sample(options: argparse.Namespace) -> int:
     from diffmem.revisit.reopen import load_run
 
     run = load_run(options.run, options.checkpoint, options.trust)
-    try:
+    with writing(options.out, "a place to write to"):
         _write(run, options)
-    except OSError as error:
-        raise ConfigError(
-            "--out", got=f"{options.out} ({error.strerror})", expected="a place to write to", remedy="set --out"
-        ) from error
     print(f"done: {options.out}, {options.num} samples of step {run.step}")
     return EXIT_DONE
 
@@ -80,15 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m diffmem.sample", description="Draw samples of a trained run.", allow_abbrev=False)
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder of the run")
     parser.add_argument("--checkpoint", default="last", help="last, generalization or a saved step (default: last)")
-    parser.add_argument(
-        "--trust", action="store_true", help="take classes from outside diffmem, torch and lightning, which are code"
-    )
-    parser.add_argument("--num", type=int, default=64, metavar="N", help="number of samples (default: 64)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the starting noise (default: 0)")
     parser.add_argument("--view", default="", metavar="NAME", help="a view of the run (default: raw and unguided)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("samples.png"), help="a .png, a .npz or a folder (default: samples.png)"
-    )
+    add_sampling(parser, 64, Path("samples.png"), "a .png, a .npz or a folder")
     return parser
 
 

@@ -18,8 +18,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffmem.command_line import Parser, exit_code_of
-from diffmem.errors import EXIT_DONE, ConfigError, DataError
+from diffmem.command_line import Parser, add_sampling, exit_code_of, writing
+from diffmem.errors import EXIT_DONE, DataError, parameters_of, require_at_least
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,21 +37,19 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _twins(options: argparse.Namespace) -> int:
-    if options.num < 2:
-        raise ConfigError("--num", got=options.num, expected="at least 2", remedy="e.g. --num=500")
+    with parameters_of():
+        require_at_least(2, num=options.num)
+    from diffmem.config.trust import trusting
     from diffmem.files import write_table
 
-    rows, pairs = compare_twins(options.runs[0], options.runs[1], options.num, options.seed)
-    try:
+    with trusting(options.trust):
+        rows, pairs = compare_twins(options.runs[0], options.runs[1], options.num, options.seed)
+    with writing(options.out, "a folder to write in"):
         options.out.mkdir(parents=True, exist_ok=True)
         write_table(options.out / "twins.csv", rows)
         _draw(rows, options.out / "twins.png")
         if pairs is not None:
             _draw_pairs(pairs, options.out / "twins-pairs.png")
-    except OSError as error:
-        raise ConfigError(
-            "--out", got=f"{options.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"
-        ) from error
     print(f"tau_twin {tau_twin(rows)}\ndone: {options.out}")
     return EXIT_DONE
 
@@ -186,9 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("runs", type=Path, nargs=2, metavar="RUN_DIR", help="folders of the two runs")
-    parser.add_argument("--num", type=int, default=500, metavar="N", help="samples of each (default: 500)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the starting noise (default: 0)")
-    parser.add_argument("--out", type=Path, default=Path("twins"), help="folder for table and figures (default: twins)")
+    add_sampling(parser, 500, Path("twins"), "folder for table and figures")
     return parser
 
 

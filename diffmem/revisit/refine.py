@@ -21,6 +21,7 @@ from diffmem.runs.saved import saved_steps
 Time = Literal["gen", "mem", "overfit"]
 _MOST_SETS = 64
 _NUM_DRAWS = 300  # of what is foreseen, a hundred times for each set of samples
+_LEFT_ON_THE_WAY = 4
 _TRAINING = 3  # an update costs three times the network's calls for its batch
 
 
@@ -164,11 +165,14 @@ class _Measuring:
         return self.rows[step]
 
     def _state(self, step: int) -> Path:
+        """Its checkpoint; some are left on the way, for steps that are asked for later."""
         if step not in self._states:
-            path = self._kept / f"{step}.ckpt"
-            keep = lambda run, _: save_checkpoint(run.trainer, run.model, path)  # noqa: E731
-            self.updates += replay(self.folder, [step], keep, further=self._states)
-            self._states[step] = path
+            behind = max((each for each in self._states if each <= step), default=0)
+            on_the_way = range(step, behind, -max(1, -(-(step - behind) // _LEFT_ON_THE_WAY)))
+            paths = {each: self._kept / f"{each}.ckpt" for each in on_the_way}
+            keep = lambda run, at: save_checkpoint(run.trainer, run.model, paths[at])  # noqa: E731
+            self.updates += replay(self.folder, list(paths), keep, further=self._states)
+            self._states |= paths
         return self._states[step]
 
 
