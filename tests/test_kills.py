@@ -26,11 +26,14 @@ FAULTS = [*["SIGKILL"] * 5, *["SIGTERM", "SIGINT", "SIGUSR1", "SIGTERM", "SIGUSR
 SOFT = ("SIGTERM", "SIGINT", "SIGUSR1")
 AIMED = ["start", "step", "batch", "row", "checkpoint", "link", "table", "picture", "status", "publish"]
 SHAPE = [
+    "--data.num_test=24",
+    "--losses.num_draws=1",
+    "--evaluation.num_samples=12",
     "--pictures.num_samples=4",
     "--early_stopping.mode=mark",
     "--early_stopping.quality_level=1e9",
     "--evaluation.steps=every:2",
-    "--evaluation.batch_size=8",
+    "--evaluation.batch_size=4",
     "--status.every_seconds=0",
     "--signals.every_n_steps=1",
 ]
@@ -51,7 +54,7 @@ def stages_of(world: int) -> list[Stage]:
     return [
         Stage("run", "fit", [*SMALL, *SHAPE, *two, "--trainer.max_steps=6"], world),
         Stage("extension", "fit", [*SMALL, *SHAPE, *two, "--trainer.max_steps=10"], world),
-        Stage("replay", "evaluate", ["--at=1,3,7", "--evaluation.batch_size=8"], 1),
+        Stage("replay", "evaluate", ["--at=1,3,7"], 1),
     ]
 
 
@@ -145,7 +148,7 @@ def test_a_run_ended_at_random_moments(chunk, world, server, undisturbed, tmp_pa
         episode += 1
         for stage in stages_of(world):
             done = False
-            for _ in range(3):
+            for _ in range(6):
                 wanted = [kind for kind in left if stage.command == "fit" or kind == "SIGKILL"]
                 if not wanted or done:
                     break

@@ -41,13 +41,16 @@ def test_the_first_page_is_read_in_ten_minutes():
     assert len(README.splitlines()) <= 200
 
 
-def test_the_callbacks_work_in_a_lightning_project_of_ones_own(tmp_path, monkeypatch):
+def test_the_callbacks_work_in_a_lightning_project_of_ones_own(tmp_path, monkeypatch, capsys, caplog):
     (program,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(program.replace("max_steps=1000", "max_steps=3"), {})
     rows = read_table(tmp_path / "mine/evaluations.csv")
     assert [row["step"] for row in rows] == ["0", "3"]
     assert {"f_mem", "frechet_pixels", "loss_test"} <= rows[0].keys()
+    shown = capsys.readouterr()
+    assert "step 3/3 · loss" in shown.out
+    assert not {"Epoch", "weights_only"} & set(re.findall(r"\w+", shown.out + shown.err + caplog.text))
     with pytest.raises(DataError, match="the table of an earlier training"):
         exec(program.replace("max_steps=1000", "max_steps=2"), {})
     assert read_table(tmp_path / "mine/evaluations.csv") == rows

@@ -87,7 +87,7 @@ def save_checkpoint(trainer: pl.Trainer, pl_module: pl.LightningModule, path: Pa
     try:
         if type(usual) is TorchCheckpointIO:
             strategy.checkpoint_io = _InPlace()
-        trainer.save_checkpoint(partial)
+        trainer.save_checkpoint(partial, weights_only=False)  # all of the state; Lightning remarks on it where unsaid
         if trainer.is_global_zero:
             publish(partial, path)
     except OSError as error:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from diffmem import ranks, rng
 from diffmem.callbacks.calls import before_each_call
-from diffmem.callbacks.observer import EvaluationObserver, Images, Row, Snapshot, view_folder
+from diffmem.callbacks.contract import Images, described, require_of_model
+from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot, view_folder
 from diffmem.callbacks.updates import UpdateCallback
 from diffmem.callbacks.views import View, Weights, check_labels, check_view, labels_of_samples, weights_in_place
 from diffmem.data.subset import SubsetData
@@ -95,6 +96,7 @@ class Evaluation(UpdateCallback):
         scheduled_steps(steps, max_steps=1)
         self.steps, self.num_samples, self.batch_size = steps, num_samples, batch_size
         self.seed, self.budget = seed, budget
+        self._is_checked = False
         self.first_sample = 0
         self.identity: Row = {}
         self.seconds = self.share_sampled = 0.0
@@ -103,6 +105,8 @@ class Evaluation(UpdateCallback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         require_at_least(1, "trainer", max_steps=trainer.max_steps)
+        if not self._is_checked:
+            self.check(trainer, pl_module, described(trainer.datamodule))  # type: ignore[attr-defined]
         self._schedule = scheduled_steps(self.steps, trainer.max_steps)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -157,11 +161,14 @@ class Evaluation(UpdateCallback):
         """Refuse, before anything is written, what could not be measured.
 
         Raises:
-            ConfigError: More sampling steps than diffusion steps, or what an observer refuses.
+            ConfigError: A model without what is read of it, more sampling steps than diffusion steps, or what an
+                observer refuses.
         """
+        self._is_checked = True
         scheduled_steps(self.steps, trainer.max_steps)
         num_samples = self._num_samples_of(model)
         if num_samples:
+            require_of_model(model, "schedule", "sample")
             for name, sampler in self._samplers.items():
                 with parameters_of(f"evaluation.views {name}" if name else "evaluation", num_steps="sampling_steps"):
                     check_sampling_steps(sampler.num_steps, model.schedule)

@@ -6,7 +6,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from diffmem.callbacks.observer import Images, Snapshot
+from diffmem.callbacks.contract import Images
+from diffmem.callbacks.observer import Snapshot
 from diffmem.errors import ConfigError
 
 _BATCH = 256

@@ -6,6 +6,7 @@ import lightning.pytorch as pl
 import torch
 
 from diffmem import ranks
+from diffmem.callbacks.contract import require_of_model
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, parameters_of, require_at_least
@@ -37,6 +38,7 @@ class Likelihood(EvaluationObserver):
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
         if self.num_points is None:
             return
+        require_of_model(model, "schedule", "score")
         reasons = {
             "data whose law is not known": data.law is None,
             "a model of one diffusion time": model.schedule.num_steps == 1,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from diffmem import ranks, rng
+from diffmem.callbacks.contract import require_of_model
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, parameters_of, require_at_least
@@ -47,6 +48,7 @@ class Losses(EvaluationObserver):
         self.num_draws, self.batch_size, self.seed = num_draws, batch_size, seed
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
+        require_of_model(model, "schedule", "losses")
         last = model.schedule.num_steps - 1
         with parameters_of("losses"):
             index = torch.tensor([*(model.schedule.index_of(t) for t in self.times), last])
@@ -62,7 +64,7 @@ class Losses(EvaluationObserver):
                 expected="as many diffusion steps as the network has",
                 remedy="set --model.num_steps and --model.network.num_steps alike",
             ) from error
-        except RuntimeError as error:
+        except (RuntimeError, TypeError) as error:
             raise ConfigError(
                 "model",
                 got=f"data of shape {tuple(images.shape[1:])}, at which it fails ({str(error).splitlines()[0]})",

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
 from diffmem import ranks
+from diffmem.callbacks.contract import Images
 from diffmem.data.labels import Part
 from diffmem.data.subset import SubsetData
 from diffmem.files import put_rows
@@ -18,20 +19,6 @@ from diffmem.metrics.versions import nearest_over_versions
 
 #: What one evaluation measured, by column.
 Row = Mapping[str, float | int | str | None]
-
-
-class Images(Protocol):
-    """What every evaluation reads of the data: float images (·, C, H, W) or vectors (·, d), as the model sees them.
-
-    Some measurements read more of :class:`diffmem.data.subset.SubsetData` or :class:`diffmem.data.images.ImageData`.
-    """
-
-    train_images: Tensor
-    test_images: Tensor
-    batch_size: int
-
-    def to_unit(self, images: Tensor) -> Tensor:
-        """Images in the pixel range [0, 1]; vectors in the units of the source."""
 
 
 def view_folder(run: Path, view: str) -> Path:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from diffmem import ranks, rng
+from diffmem.callbacks.contract import require_of_model
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.diffusion.scores import GaussianMixture, empirical_law
@@ -54,6 +55,8 @@ class ScoreDistance(EvaluationObserver):
         self._targets: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
+        if self.t:
+            require_of_model(model, "schedule", "score")
         with parameters_of("scores"):
             for t in self.t:
                 model.schedule.index_of(t)

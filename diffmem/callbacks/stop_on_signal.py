@@ -66,5 +66,5 @@ class StopOnSignal(UpdateCallback, EvaluationObserver):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         # a checkpoint of the last step would end the run without its evaluation
         if isinstance(exception, StopRequested) and trainer.global_step not in (self._saved_step, trainer.max_steps):
-            (checkpoint,) = (each for each in trainer.callbacks if isinstance(each, Checkpoint))
-            checkpoint.save(trainer, pl_module)
+            for checkpoint in (each for each in trainer.callbacks if isinstance(each, Checkpoint)):
+                checkpoint.save(trainer, pl_module)

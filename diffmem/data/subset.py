@@ -34,6 +34,22 @@ class Batch(NamedTuple):
     members: Tensor
     labels: Tensor | None = None
 
+    @classmethod
+    def of(cls, batch: object) -> "Batch":
+        """``batch`` itself.
+
+        Raises:
+            ConfigError: It is something else, of a loader of one's own.
+        """
+        if isinstance(batch, cls):
+            return batch
+        raise ConfigError(
+            "data",
+            got=f"batches that are {type(batch).__name__}s",
+            expected="diffmem.data.Batch(number, images, members): number k of the run, images as the model sees them",
+            remedy="make them so in transfer_batch_to_device of the data module, or write a training_step of your own",
+        )
+
 
 class SubsetData(pl.LightningDataModule):
     """What all data share: a subset of n training samples, a test set, and batches that are a function of their number.

@@ -102,7 +102,7 @@ class DDPM(pl.LightningModule):
         Times, noise, dropout masks and labels left out of batch k are drawn for the global batch; each rank takes
         its share.
         """
-        number, images, labels = batch.number, batch.images, batch.labels
+        number, images, _, labels = Batch.of(batch)
         size, mine = ranks.batch_share(len(images))
         index = self.times.draw(size, rng.stream(self.seed, "time", number))
         noise = rng.normal(self.seed, "noise", number, (size, *images.shape[1:]))

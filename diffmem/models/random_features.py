@@ -61,7 +61,7 @@ class RandomFeatures(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch; fresh noises are drawn for the global batch, and each rank takes its share."""
-        number, images = batch.number, batch.images
+        number, images, *_ = Batch.of(batch)
         if self.num_noisings is None:
             size, mine = ranks.batch_share(len(images))
             noise = send(rng.normal(self.seed, "noise", number, (size, *images.shape[1:]))[mine], images.device)
