@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from diffmem.callbacks.contract import Images
 from diffmem.callbacks.observer import Snapshot
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, ParameterError
 
 _BATCH = 256
 
@@ -37,9 +37,18 @@ class FeatureSpace:
     Args:
         features: ``features(images)`` → (B, …) for images (B, C, H, W) in [0, 1], not clamped, or vectors; frozen here,
             in eval mode. None leaves a snapshot as it is.
+
+    Raises:
+        ParameterError: ``features`` has no ``forward``.
     """
 
     def __init__(self, features: nn.Module | None) -> None:
+        if features is not None and type(features).forward is nn.Module.forward:
+            raise ParameterError(
+                "features",
+                got=f"{type(features).__name__}, which computes nothing",
+                expected="a module that makes a vector of each image",
+            )
         self.features = None if features is None else features.eval().requires_grad_(False)
         self._images: FeatureImages | None = None
 

@@ -47,7 +47,7 @@ class Memorization(EvaluationObserver):
     def __init__(self, threshold: float = 1 / 3, features: nn.Module | None = None) -> None:
         with parameters_of("memorization"):
             check_threshold(threshold)
-        self.threshold, self._space = threshold, FeatureSpace(features)
+            self.threshold, self._space = threshold, FeatureSpace(features)
         self._duplicates: int | None = None
 
     def measure(self, snapshot: Snapshot) -> Row:

@@ -45,6 +45,9 @@ _TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
+#: What the constructors of a config's classes raise where they cannot use a value.
+MAKING_ERRORS = (ValueError, TypeError, RuntimeError, ArithmeticError, ImportError, KeyError, MisconfigurationException)
+
 _DESCRIPTION = (
     "Train one run and measure it: --config FILE [--config FILE …] [--key=value …]. The keys below are those of the "
     "run and its measurements; --model.help DDPM, --data.help Digits, --optimizer.help Adam, … show those of a class."
@@ -133,7 +136,7 @@ class CLI(LightningCLI):
         rehearse(self.config["optimizer"], self.config.get("lr_scheduler"))
         try:
             super().instantiate_classes()
-        except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+        except MAKING_ERRORS as error:
             cause: Exception = error
         else:
             return
@@ -173,8 +176,8 @@ class CLI(LightningCLI):
             kwargs["accelerator"] = "cpu"
         try:
             trainer = super().instantiate_trainer(default_root_dir=self.folder, plugins=plugins, **kwargs)
-        except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
-            got, expected = str(error).splitlines()[0].rstrip("."), "options that Lightning takes"
+        except MAKING_ERRORS as error:
+            got, expected = " ".join(str(error).split()).rstrip("."), "options that Lightning takes"
             raise ConfigError("trainer", got=got, expected=expected, remedy="change --trainer.…") from error
         warn_of_slow_precision(trainer)
         self.config_init["checkpoint"].run = self.identity.config_hash

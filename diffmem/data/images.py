@@ -179,6 +179,14 @@ class ImageData(SubsetData):
                 expected=f"(index + 1) * n <= {available}, the images left beside the {self.num_held_out} held out",
                 remedy=f"lower --data.n to at most {available // (self.index + 1)} or --data.index",
             )
+        side = min(self.unit_images(range(1)).shape[-2:])
+        if self.augmentation.shift >= side:
+            raise ConfigError(
+                "data.shift",
+                got=self.augmentation.shift,
+                expected=f"less than {side}, the smaller side of the images",
+                remedy="lower --data.shift",
+            )
 
     @property
     def num_held_out(self) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 from einops import rearrange
 
 from diffmem.data.images import ImageData
-from diffmem.errors import require_at_least
+from diffmem.errors import ConfigError, require_at_least
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's
 
@@ -42,6 +42,14 @@ class Patches(ImageData):
     def _cut(self, photograph: np.ndarray) -> np.ndarray:
         """The patches of one photograph (H, W, 3) uint8, row by row, (N, C, size, size) uint8."""
         down, across = (length // self.size for length in photograph.shape[:2])
+        if not down * across:
+            height, width = photograph.shape[:2]
+            raise ConfigError(
+                "data.size",
+                got=self.size,
+                expected=f"at most {min(height, width)}, a side of the photographs",
+                remedy="lower --data.size",
+            )
         whole = photograph[: down * self.size, : across * self.size]
         if not self.rgb:
             whole = np.rint(whole @ _LUMA)[..., None].astype(np.uint8)

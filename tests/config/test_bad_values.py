@@ -1,0 +1,158 @@
+"""Each of a set of bad values of each key works or is refused in one line, before anything is written.
+
+The keys are those of the signatures: of Lightning's ``Trainer``, of every callback that has a group, of the data and
+networks. Optimizers and schedules: ``test_rehearsal.py``. What is parsed, made, checked and, where it is taken, used
+for a step is each class on its own, for a whole command line takes a second.
+"""
+
+import inspect
+import logging
+import warnings
+from argparse import ArgumentError
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from hand_made import snapshot
+from lightning.pytorch.cli import LightningArgumentParser
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from small_run import SMALL
+
+from diffmem import data, networks
+from diffmem.callbacks import GROUPS, EvaluationObserver
+from diffmem.config.parser import CLI, MAKING_ERRORS
+from diffmem.config.refusals import check_config
+from diffmem.errors import UserError, as_user_error
+
+HUGE = "9999999999999"
+BAD = ("-1", "0", "2", "-0.5", "1.5", "nan", "inf", "x", "", "[]", "{}", "null", "[-1,2]", "true", HUGE)
+
+
+def parser_of(group, cls, **defaults):
+    parser = LightningArgumentParser(exit_on_error=False, parser_mode="omegaconf+")
+    parser.add_class_arguments(cls, group)
+    parser.set_defaults({f"{group}.{key}": value for key, value in defaults.items()})
+    keys = sorted(action.dest for action in parser._actions if action.dest.startswith(f"{group}."))
+    return parser, keys
+
+
+def parsed_values(parser, keys):
+    """``(key, text, namespace)`` of each value that has the type of its key."""
+    for key in keys:
+        for value in BAD:
+            try:
+                yield key, value, parser.parse_args([f"--{key}={value}"])
+            except (ArgumentError, ValueError, KeyError):
+                continue
+
+
+def assert_one_line(error, key):
+    assert "\n" not in str(error)
+    assert str(error).count("; ") >= 1, f"{key}: {error} has no remedy"
+
+
+@pytest.fixture(scope="module")
+def small_cli():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["diffmem"])
+        cli = CLI([*SMALL, "--run_root=/nowhere"])
+    cli.datamodule.setup("fit")
+    return cli
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_refuses_what_it_cannot_use(group, small_cli, tmp_path):
+    made = None
+    parser, keys = parser_of(group, GROUPS[group])
+    images = torch.rand(12, 1, 4, 4)
+    for key, value, namespace in parsed_values(parser, keys):
+        try:
+            made = parser.instantiate_classes(namespace)[group]
+            if isinstance(made, EvaluationObserver):
+                made.check(small_cli.datamodule, 24, small_cli.model)
+        except UserError as error:
+            assert_one_line(error, key)
+            assert key.rpartition(".")[2] in str(error) or group in str(error), error
+            continue
+        needs_more = group in ("scores", "likelihood", "losses", "fid")  # a model, a law or weights
+        if value != HUGE and isinstance(made, EvaluationObserver) and not needs_more:
+            made.measure(snapshot(images[:5] + 0.01, images[:6], images[6:], tmp_path))
+
+
+class Linear(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 1)
+
+    def training_step(self, batch, batch_idx):
+        return self.layer(batch).mean()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_an_option_of_the_trainer_works_or_is_refused(small_cli, tmp_path):
+    usual = {"max_steps": 2, "accelerator": "cpu", "devices": 1, "logger": False, "enable_checkpointing": False,
+             "enable_progress_bar": False, "enable_model_summary": False, "default_root_dir": None}  # fmt: skip
+    parser, keys = parser_of("trainer", pl.Trainer, **usual)
+    taken = []
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    for key, value, namespace in parsed_values(parser, keys):
+        config, options = small_cli.config.clone(), namespace["trainer"]
+        config[key] = options[key.partition(".")[2]]
+        try:
+            check_config(config)
+        except UserError as error:
+            assert_one_line(error, key)
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                trainer = pl.Trainer(**{**vars(options), "default_root_dir": tmp_path})
+            except MAKING_ERRORS as error:
+                assert isinstance(error, MisconfigurationException) or str(error), f"{key}={value} is refused unsaid"
+                continue
+            except MemoryError as error:
+                assert as_user_error(error)
+                continue
+            if value == HUGE or key in ("trainer.devices", "trainer.num_nodes", "trainer.logger"):
+                continue
+            trainer.fit(Linear(), torch.utils.data.DataLoader(torch.ones(8, 2)))
+            assert trainer.global_step == 2, f"{key}={value} ends at step {trainer.global_step}"
+            taken.append((key, value))
+    assert len(taken) > 40
+    assert {("trainer.max_epochs", "0"), ("trainer.limit_train_batches", "0")}.isdisjoint(taken)
+
+
+@pytest.mark.parametrize("name", ["Digits", "Patches", "SymmetricMixture"])
+def test_data_refuse_what_they_cannot_give(name):
+    parser, keys = parser_of("data", getattr(data, name), n=4, num_test=4)
+    for key, value, namespace in parsed_values(parser, keys):
+        if value == HUGE and key in ("data.dimension", "data.n", "data.num_test"):
+            continue  # as large as one likes, where the points are drawn
+        try:
+            made = parser.instantiate_classes(namespace)["data"]
+            made.check()
+            made.setup("fit")
+        except UserError as error:
+            assert_one_line(error, key)
+            continue
+        batch = next(iter(made.train_dataloader()))
+        assert len(made.transfer_batch_to_device(batch, torch.device("cpu"), 0).images) == made.batch_size
+
+
+@pytest.mark.parametrize("name", networks.__all__)
+def test_a_network_refuses_what_it_cannot_be(name):
+    cls = getattr(networks, name)
+    known = {"dim": 4, "width": 8, "base_channels": 8, "t": 0.1}
+    defaults = {key: value for key, value in known.items() if key in inspect.signature(cls).parameters}
+    parser, keys = parser_of("network", cls, **defaults)
+    for key, value, namespace in parsed_values(parser, keys):
+        if value == HUGE:
+            continue  # memory, of which the machine speaks
+        try:
+            parser.instantiate_classes(namespace)
+        except UserError as error:
+            assert "\n" not in str(error)
+        except MAKING_ERRORS as error:  # of torch's layers: the command line says which section it is of
+            assert str(error), f"{key}={value} is refused unsaid"
