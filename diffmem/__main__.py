@@ -10,6 +10,7 @@ COMMANDS = {
     "evaluate": "measure saved checkpoints of a run again",
     "sample": "draw samples of a trained run",
     "twins": "agreement of two models trained on disjoint images",
+    "regions": "where a learned score leaves that of the population",
     "compare": "times, laws and figures of many runs",
     "report": "a page of a run or a study, to open or to mail",
     "status": "what runs are doing",

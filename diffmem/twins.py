@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from diffmem.metrics.twins import Agreement
-    from diffmem.revisit.reopen import ReopenedRun
 
 _LEVEL = 0.5
 _PAIRS = 8
@@ -75,19 +74,13 @@ def compare_twins(
     import torch
 
     from diffmem.metrics.twins import twin_agreement
+    from diffmem.revisit.pairs import check_disjoint, steps_of_both
     from diffmem.revisit.reopen import ReopenedRun, saved_steps
 
     runs = ReopenedRun(folder_a), ReopenedRun(folder_b)
-    _check_disjoint(*runs)
+    check_disjoint(*runs)
     saved = saved_steps(folder_a), saved_steps(folder_b)
-    steps = sorted(saved[0].keys() & saved[1].keys())
-    if not steps:
-        raise DataError(
-            f"{folder_a} and {folder_b}",
-            got="no step that both have saved",
-            expected="checkpoints of the same steps",
-            remedy="set --checkpoint.every_n_steps alike",
-        )
+    steps = steps_of_both(folder_a, folder_b)
     trains = tuple(run.data.to_unit(run.data.train_images).to(run.model.device) for run in runs)
     mean = runs[0].data.to_unit(runs[0].data.test_images).mean(0).to(runs[0].model.device)
     rows: list[dict[str, Any]] = []
@@ -102,18 +95,6 @@ def compare_twins(
         return rows, None
     columns = (trains[0][nearest[0]], *samples, trains[1][nearest[1]])
     return rows, torch.stack([each[:_PAIRS] for each in columns], 1).flatten(0, 1).clamp(0, 1).cpu()
-
-
-def _check_disjoint(a: ReopenedRun, b: ReopenedRun) -> None:
-    """Models that share training images would agree on those."""
-    shared = set(a.data.train_positions) & set(b.data.train_positions)
-    if shared or a.data.fingerprint() != b.data.fingerprint():
-        raise DataError(
-            f"{a.folder} and {b.folder}",
-            got=f"{len(shared)} training images in both" if shared else "images of two sources",
-            expected="disjoint training images of one source",
-            remedy="train with --data.index=0 and --data.index=1",
-        )
 
 
 def _columns(agreement: Agreement) -> dict[str, float]:

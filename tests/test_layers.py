@@ -32,7 +32,7 @@ LAYERS = [
     {"callbacks"},
     {"config"},
     {"revisit"},
-    {"__main__", "compare", "evaluate", "fit", "init", "report", "sample", "status", "twins"},
+    {"__main__", "compare", "evaluate", "fit", "init", "regions", "report", "sample", "status", "twins"},
 ]
 #: What reads runs, or starts and lists them, on a machine without torch.
 TORCH_FREE = {

@@ -173,6 +173,20 @@ def make_sampler(sampler: str, num_steps: int) -> Sampler:
     raise ParameterError("sampler", got=repr(sampler), expected="ddim, ddim:ETA with 0 <= ETA <= 1, or ddpm")
 
 
+def trajectory(
+    sampler: Sampler, predict_noise: NoisePredictor, x_init: Tensor, schedule: Schedule, noise: StepNoise
+) -> dict[int, Tensor]:
+    """The states x_t (B, \\*) that ``sampler`` asks ``predict_noise`` about, by index, in the order of their visits."""
+    states: dict[int, Tensor] = {}
+
+    def recorded(x: Tensor, index: Tensor) -> Tensor:
+        states[int(index[0])] = x
+        return predict_noise(x, index)
+
+    sampler(recorded, x_init, schedule, noise)
+    return states
+
+
 def check_sampling_steps(num_steps: int, schedule: Schedule) -> None:
     """Raise ParameterError for a number of sampling steps outside [1, schedule.num_steps]."""
     if not 1 <= num_steps <= schedule.num_steps:

@@ -1,0 +1,207 @@
+"""``python -m diffmem.regions RUN_DIR [TWIN_DIR] [--num 500] [--times 12] [--out DIR]``: where a score departs.
+
+At every step that was saved, the learned score is compared with the empirical score of the run's training images, with
+the population score where the law of the data is known, and with the score of a twin, a run on other training images
+(``--data.index=0`` and ``1``), which stands in for the population where it is not. They are compared at noised training
+images, at noised held-out images and along the trajectories of the run's own sampler, at diffusion times that the
+sampler visits. ``regions.csv`` gets every mean, ``regions.png`` a heat map t × τ of each pair, and ``departures.csv`` the
+step from which on the distance to the population or the twin stays 10% above its lowest, for each t.
+
+Of a conditional model it is the score without a label. Half of the squared distance to a twin is, in expectation, the
+variance of the score over training sets; a bias that both share does not show.
+
+Exit codes: 0 done, 2 bad option, 3 no runs of one kind, or nothing saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diffmem.command_line import Parser, exit_code_of
+from diffmem.errors import EXIT_DONE, ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from diffmem.metrics.regions import ScoreAt
+    from diffmem.revisit.reopen import ReopenedRun
+
+RISE = 0.1
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the command line ``args`` (None: the process's own); returns the exit code."""
+    return exit_code_of(lambda: _regions(_parser().parse_args(args)))
+
+
+def _regions(options: argparse.Namespace) -> int:
+    for name in ("num", "times"):
+        if getattr(options, name) < 2:
+            raise ConfigError(f"--{name}", got=getattr(options, name), expected="at least 2", remedy="leave it out")
+    from diffmem.analysis.regions import departures, draw_regions
+    from diffmem.files import write_table
+
+    rows = compare_scores(options.run, options.twin, options.num, options.times, options.seed)
+    found = departures(rows, RISE)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        write_table(options.out / "regions.csv", rows)
+        write_table(options.out / "departures.csv", found)
+        draw_regions(rows, found, options.out / "regions.png")
+    except OSError as error:
+        raise ConfigError(
+            "--out", got=f"{options.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"
+        ) from error
+    for row in found:
+        print(f"t {row['t']:.4f}, {row['place']}, from the {row['reference']}: {row['text']}")
+    print(f"done: {options.out}")
+    return EXIT_DONE
+
+
+def compare_scores(
+    folder: Path, twin: Path | None = None, num: int = 500, num_times: int = 12, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Distances of a run's score to others at every step it has saved, or both have.
+
+    Args:
+        folder: Folder of the run.
+        twin: Folder of a run of the same model on other training images; None for none.
+        num: Number of points of each kind; where there are fewer images, each is noised more than once.
+        num_times: Number of diffusion times, of those that the run's sampler visits.
+        seed: Seed of the noise, the same at every step.
+
+    Returns:
+        Rows of ``regions.csv``: step, t, place, reference, mean distance and its standard error, number of points.
+
+    Raises:
+        DataError: A folder is no run or has nothing saved, or the runs share training images.
+        ConfigError: A model of one diffusion time, which has no trajectories.
+    """
+    import torch
+
+    from diffmem.diffusion.sampling import trajectory
+    from diffmem.metrics.regions import score_regions, spread_indices
+    from diffmem.revisit.pairs import check_disjoint, steps_of_both
+    from diffmem.revisit.reopen import ReopenedRun, saved_steps
+
+    run = ReopenedRun(folder)
+    other = None if twin is None else ReopenedRun(twin)
+    if not hasattr(run.model, "sample"):
+        raise ConfigError(
+            "RUN_DIR", got=f"{folder}, a model that cannot sample", expected="one that can", remedy="give another run"
+        )
+    if other is not None:
+        check_disjoint(run, other)
+    steps = list(saved_steps(folder)) if twin is None else steps_of_both(folder, twin)
+    if not steps:
+        raise DataError(str(folder), got="no saved step", expected="checkpoints", remedy="set --checkpoint.every_n_steps")
+
+    schedule = run.model.schedule
+    references: dict[str, ScoreAt] = _known_scores(run)
+    if other is not None:
+        references["twin"] = _score_of(other)
+    places: dict[str, Mapping[int, Tensor]] = {}
+    noise = _normal(run, seed, "start", num)
+    rows: list[dict[str, Any]] = []
+    for step in steps:
+        for each in (run,) if other is None else (run, other):
+            each.load(saved_steps(each.folder)[step])
+            each.model.eval()
+        with torch.no_grad():
+            states = trajectory(
+                run.evaluation.sampler,
+                run.model,
+                noise,
+                schedule,
+                lambda index: _normal(run, seed, f"step/{index}", num),
+            )
+            indices = spread_indices(schedule.time, list(states), num_times)
+            if not places:
+                points = {"train": run.data.train_images, "heldout": _heldout(run, num)}
+                places = {name: _noised(run, images, num, indices, seed) for name, images in points.items()}
+            places["trajectory"] = {index: states[index] for index in indices}
+            for region in score_regions(_score_of(run), references, places, schedule.time):
+                distances = region.distances
+                rows.append({
+                    "step": step, "t": schedule.time[region.index].item(), "place": region.place,
+                    "reference": region.reference, "distance": distances.mean().item(),
+                    "distance_std": distances.std().item() / len(distances) ** 0.5, "num_points": len(distances),
+                })  # fmt: skip
+        print(f"step {step}", flush=True)
+    return rows
+
+
+def _score_of(run: ReopenedRun) -> ScoreAt:
+    """The score of the weights that ``run`` holds when it is called."""
+    import torch
+
+    def score(x_t: Tensor, index: int) -> Tensor:
+        parts = x_t.split(run.evaluation.batch_size)
+        return torch.cat([run.model.score(x, torch.full((len(x),), index, device=x.device)) for x in parts])
+
+    return score
+
+
+def _known_scores(run: ReopenedRun) -> dict[str, ScoreAt]:
+    """The empirical score of all that the run is trained on, and where the law of the data is known its score."""
+    import torch
+
+    from diffmem.diffusion.scores import empirical_law
+
+    data, time = run.data, run.model.schedule.time
+    members = [data.train_images, *[data.train_images[: data.num_duplicated]] * (data.num_copies - 1)]
+    trained_on = torch.cat(members)
+    if hasattr(data, "versions"):
+        trained_on = data.versions(trained_on).flatten(0, 1)
+    laws = {"empirical": empirical_law(trained_on), **({} if data.law is None else {"population": data.law})}
+    return {name: lambda x, index, law=law: law.score(x, time[index].item()) for name, law in laws.items()}
+
+
+def _heldout(run: ReopenedRun, num: int) -> Tensor:
+    """Held-out images, or as many fresh points as are asked for where the law of the data is known."""
+    return run.data.test_images if run.data.law is None else run.data.draw("regions", range(num))
+
+
+def _noised(run: ReopenedRun, images: Tensor, num: int, indices: list[int], seed: int) -> dict[int, Tensor]:
+    """√ᾱ x + √(1−ᾱ) ξ at each of the diffusion steps ``indices``, num points of each; images come again where they are fewer."""
+    schedule = run.model.schedule
+    chosen = images if len(images) >= num else images.repeat(-(-num // len(images)), *[1] * (images.ndim - 1))
+    x = chosen[:num].to(run.model.device)
+    noise = _normal(run, seed, "points", num)
+    return {
+        index: schedule.alpha_bar[index].sqrt().item() * x + (1 - schedule.alpha_bar[index]).sqrt().item() * noise
+        for index in indices
+    }
+
+
+def _normal(run: ReopenedRun, seed: int, name: str, num: int) -> Tensor:
+    from diffmem import rng
+
+    shape = tuple(run.data.train_images.shape[1:])
+    return rng.normals(seed, f"regions/{name}", range(num), shape).to(run.model.device)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="python -m diffmem.regions",
+        description="Where, in diffusion time, a learned score leaves that of the population.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder of the run")
+    parser.add_argument("twin", type=Path, nargs="?", metavar="TWIN_DIR", help="a run on other training images")
+    parser.add_argument("--num", type=int, default=500, metavar="N", help="points of each kind (default: 500)")
+    parser.add_argument("--times", type=int, default=12, metavar="K", help="diffusion times (default: 12)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the noise (default: 0)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("regions"), help="folder for tables and figure (default: regions)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""When images are first copied, and what goes with it, where both are known."""
+
+import math
+
+import numpy as np
+
+from diffmem.analysis.hits import draw_hits, first_copied, rank_correlation
+
+ROWS = [("10", "3", "1"), ("20", "0", "2"), ("20", "3", "5"), ("40", "1", "1")]
+
+
+def test_the_first_step_of_each_image_and_infinity_for_the_others():
+    rows = [dict(zip(("step", "image", "copies"), row, strict=True)) for row in reversed(ROWS)]
+    assert first_copied(5, rows).tolist() == [20, 40, math.inf, 10, math.inf]
+    assert first_copied(2, []).tolist() == [math.inf] * 2
+
+
+def test_a_property_that_decides_the_order_has_rank_correlation_one():
+    values = np.arange(12.0)
+    first = np.where(values < 9, 10 * 2**values, np.inf)
+    found = rank_correlation(values, first)
+    assert found.value > 0.98, "three are never copied, and tie"
+    assert found.low > 0.9
+    assert rank_correlation(-values, first).value == -found.value
+    unrelated = rank_correlation(np.random.default_rng(0).random(12), first)
+    assert unrelated.low < 0 < unrelated.high
+    assert math.isnan(rank_correlation(np.ones(12), first).value)
+
+
+def test_the_figure_has_what_is_known_of_the_images(tmp_path):
+    first = np.array([10.0, 20, np.inf, 40, 80, np.inf])
+    spacing, labels, once = np.arange(6) + 1.0, np.array([0, 0, 1, 1, 2, 2]), np.ones(6)
+    small = draw_hits({"rule": first}, spacing, None, once, tmp_path / "a.png")
+    twice = np.array([4.0, 4, 1, 1, 1, 1])
+    large = draw_hits({"rule": first, "none": first + np.inf}, spacing, labels, twice, tmp_path / "b.png")
+    assert large.stat().st_size > small.stat().st_size > 5000
