@@ -4,8 +4,8 @@ At every step that was saved, the learned score is compared with the empirical s
 the population score where the law of the data is known, and with the score of a twin, a run on other training images
 (``--data.index=0`` and ``1``), which stands in for the population where it is not. They are compared at noised training
 images, at noised held-out images and along the trajectories of the run's own sampler, at diffusion times that the
-sampler visits. ``regions.csv`` gets every mean, ``regions.png`` a heat map t × τ of each pair, and ``departures.csv`` the
-step from which on the distance to the population or the twin stays 10% above its lowest, for each t.
+sampler visits. ``regions.csv`` gets every mean, ``regions.png`` a heat map t × τ of each pair, and ``departures.csv``,
+for each t, the step from which on the distance to the population or the twin stays 10% above its lowest.
 
 Of a conditional model it is the score without a label. Half of the squared distance to a twin is, in expectation, the
 variance of the score over training sets; a bias that both share does not show.
@@ -99,7 +99,9 @@ def compare_scores(
         check_disjoint(run, other)
     steps = list(saved_steps(folder)) if twin is None else steps_of_both(folder, twin)
     if not steps:
-        raise DataError(str(folder), got="no saved step", expected="checkpoints", remedy="set --checkpoint.every_n_steps")
+        raise DataError(
+            str(folder), got="no saved step", expected="checkpoints", remedy="set --checkpoint.every_n_steps"
+        )
 
     schedule = run.model.schedule
     references: dict[str, ScoreAt] = _known_scores(run)
@@ -168,7 +170,7 @@ def _heldout(run: ReopenedRun, num: int) -> Tensor:
 
 
 def _noised(run: ReopenedRun, images: Tensor, num: int, indices: list[int], seed: int) -> dict[int, Tensor]:
-    """√ᾱ x + √(1−ᾱ) ξ at each of the diffusion steps ``indices``, num points of each; images come again where they are fewer."""
+    """√ᾱ x + √(1−ᾱ) ξ at each of the diffusion steps ``indices``, num points; fewer images come again."""
     schedule = run.model.schedule
     chosen = images if len(images) >= num else images.repeat(-(-num // len(images)), *[1] * (images.ndim - 1))
     x = chosen[:num].to(run.model.device)

@@ -3,9 +3,9 @@
     python -m diffmem.fit --config configs/digits/unet.yaml --config configs/digits/atlas.yaml --data.n=64
     python tools/draw_hits.py RUN --out hits
 
-By the rule of hits.csv, which needs the second nearest image to be far, images on their own count earlier as a matter of
-geometry. So the same is read by a second rule, from samples of the saved checkpoints: a copy is nearer to an image than
-a third of the median distance between neighbours. Writes first_copied.csv (a row an image) and hits.png.
+By the rule of hits.csv, which needs the second nearest image to be far, images on their own count earlier as a matter
+of geometry. So the same is read by a second rule, from samples of the saved checkpoints: a copy is nearer to an image
+than a third of the median distance between neighbours. Writes first_copied.csv (a row an image) and hits.png.
 """
 
 import argparse

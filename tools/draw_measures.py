@@ -1,30 +1,33 @@
-"""Lay all that a run measures of copying on one axis of training time, and say in what order it moves.
+"""Lay all that runs measure of copying on one axis of training time, and say in what order it moves.
 
-    python -m diffmem.fit --config digits/unet --data.n=32 --trainer.max_steps=1000 --checkpoint.every_n_steps=50 \\
-      --copying.tests=[c_t,authenticity,calibrated_l2] --prdc.k=5        # and --data.index=1
-    python -m diffmem.twins RUN_0 RUN_1 --out twins
-    python tools/draw_measures.py RUN_0 --twins twins/twins.csv --out measures
+    for i in 0 1; do python -m diffmem.fit --config configs/digits/unet.yaml --config configs/digits/atlas.yaml --data.n=64 \\
+      --data.index=$i --early_stopping.mode=null --trainer.max_steps=1600 --evaluation.steps=log:8:8 --prdc.k=5 \\
+      --checkpoint.every_n_steps=40 --checkpoint.keep=null '--copying.tests=[c_t,authenticity,calibrated_l2]'; done
+    python tools/draw_measures.py RUN_OR_ROOT … --out measures
 
-Writes measures.csv, the time at which each measure moves by the rule beside it, in their order, and measures.png.
-"""
+Runs of one setting, n and seed on the training images of index 2i and 2i + 1 are twins: where both have saved
+checkpoints of the same steps, their samples are compared as by diffmem.twins. Writes measures.csv, the time at which each
+measure of each run moves by each of two rules; order.csv, for each two measures in how many runs one comes first by all
+of their rules; order.png; and, of each pair of twins and run, its twins-*.csv and its curves measures-*.png.
+"""  # noqa: E501
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diffmem.analysis import style
-from diffmem.analysis.estimate import Estimate
-from diffmem.analysis.timescales import tau_mem, tau_overfit, tau_rise
+from diffmem.analysis.order import draw_order, precedence, times
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import EXIT_DONE, ConfigError, DataError
 from diffmem.files import read_table, write_table
+from diffmem.runs.saved import saved_steps
 
-ONSET_RISE, C_T_LEVEL = 0.05, 2.0
 Table = dict[str, np.ndarray]
+_FEW = 12
 
 
 def read(path: Path) -> Table:
@@ -38,41 +41,9 @@ def read(path: Path) -> Table:
             columns[name] = np.array([float(row[name]) if row[name] else np.nan for row in rows])
         except ValueError:
             continue
+    if "nn_ratio" not in columns and {"nn_heldout", "nn_train"} <= columns.keys():  # tables of 0.1.0
+        columns["nn_ratio"] = columns["nn_heldout"] / columns["nn_train"]
     return columns
-
-
-def times(run: Table, twins: Table | None) -> list[dict[str, Any]]:
-    """When each measure moves: rows with its name, the rule, and the time with its interval, in the order of time."""
-    steps, num = run["step"], run["num_samples"]
-    rules: list[tuple[str, str, Callable[[], Estimate]]] = [
-        ("L_test", "its minimum", lambda: tau_overfit(steps, run["loss_test"])),
-        ("f_mem", "1% and more", lambda: tau_mem(steps, run["f_mem"], num)),
-        ("f_mem", "half", lambda: tau_mem(steps, run["f_mem"], num, level=0.5)),
-    ]
-    if "nn_ratio" in run:
-        lowest = 1 + int(np.nanargmin(run["nn_ratio"][1:]))
-        level, after = (1 + ONSET_RISE) * run["nn_ratio"][lowest], slice(lowest, None)
-        onset = lambda: tau_rise(steps[after], run["nn_ratio"][after], level, "nn_ratio")  # noqa: E731
-        rules.append(("nn_ratio", f"{ONSET_RISE:.0%} above its minimum at step {steps[lowest]:.0f}", onset))
-    if "c_t" in run:
-        known = ~np.isnan(run["c_t"])
-        below = lambda: tau_rise(steps[known], -run["c_t"][known], C_T_LEVEL, "-c_t")  # noqa: E731
-        rules.append(("C_T", f"below -{C_T_LEVEL:g}", below))
-    if "authenticity" in run:
-        rules.append(("AuthPct", "below 25%", lambda: tau_mem(steps, 1 - run["authenticity"], num, level=0.75)))
-    if twins is not None:
-        own = lambda: tau_mem(twins["step"], twins["share_own"], twins["num_samples"], level=0.5)  # noqa: E731
-        rules.append(("twins", "half of the samples nearer to their training images", own))
-    rows = []
-    for name, rule, estimate in rules:
-        try:
-            found = estimate()
-        except DataError as error:
-            print(f"{name}, {rule}: {error}")
-            continue
-        rows.append({"measure": name, "rule": rule, "time": found.bound, "low": found.low, "high": found.high,
-                     "censored": found.censored, "text": str(found)})  # fmt: skip
-    return sorted(rows, key=lambda row: row["time"])
 
 
 @style.styled
@@ -92,9 +63,9 @@ def draw(run: Table, twins: Table | None, path: Path) -> Path:
     shares.set_ylabel("share")
     if "nn_ratio" in run:
         tests.plot(run["step"], run["nn_ratio"], color=style.GROUP_COLORS[0], label="nn_heldout / nn_train")
-        tests.fill_between(
-            run["step"], run["nn_ratio_low"], run["nn_ratio_high"], color=style.GROUP_COLORS[0], alpha=0.2
-        )
+        if "nn_ratio_low" in run:
+            interval = run["nn_ratio_low"], run["nn_ratio_high"]
+            tests.fill_between(run["step"], *interval, color=style.GROUP_COLORS[0], alpha=0.2)
         tests.set_ylabel("ratio")
     if "c_t" in run:
         second = tests.twinx()
@@ -117,27 +88,80 @@ def main(args: list[str] | None = None) -> int:
     return exit_code_of(lambda: _main(_parser().parse_args(args)))
 
 
+def runs_in(places: Sequence[Path]) -> list[Path]:
+    """Folders of runs: those given, and those one or two levels below one that is none."""
+    found = []
+    for place in places:
+        inside = sorted({path.parent for form in ("*", "*/*") for path in place.glob(f"{form}/evaluations.csv")})
+        found += [place] if (place / "evaluations.csv").is_file() else inside
+    if not found:
+        raise DataError(
+            ", ".join(map(str, places)),
+            got="no evaluations.csv",
+            expected="folders of runs",
+            remedy="give runs or a root",
+        )
+    return found
+
+
+def twins_of(folders: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Pairs of runs that differ in their training images alone and have saved the same steps."""
+    pairs, by_key = [], {}
+    for folder in folders:
+        row = read_table(folder / "evaluations.csv")[0]
+        key = [row.get(name) for name in ("setting", "model", "optimizer", "lr", "n", "seed")]
+        by_key[(*key, folder.parent, int(row.get("index") or 0))] = folder
+    for key, folder in by_key.items():
+        other = by_key.get((*key[:-1], key[-1] + 1))
+        if key[-1] % 2 == 0 and other is not None and saved_steps(folder).keys() & saved_steps(other).keys():
+            pairs.append((folder, other))
+    return pairs
+
+
 def _main(options: argparse.Namespace) -> int:
-    run = read(options.run / "evaluations.csv")
-    twins = None if options.twins is None else read(options.twins)
+    folders = runs_in(options.runs)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
             "--out", got=f"{options.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"
         ) from error
-    rows = times(run, twins)
-    write_table(options.out / "measures.csv", rows)
-    draw(run, twins, options.out / "measures.png")
-    for row in rows:
-        print(f"{row['text']:>24}  {row['measure']}: {row['rule']}")
+    twins: dict[Path, Table] = {}
+    for pair in twins_of(folders):
+        path = options.out / f"twins-{pair[0].name}.csv"
+        if not path.exists():
+            from diffmem.twins import compare_twins
+
+            write_table(path, compare_twins(*pair, options.num)[0])
+        twins |= dict.fromkeys(pair, read(path))
+    found: list[tuple[int, list[dict[str, Any]]]] = []
+    table = []
+    for folder in folders:
+        run = read(folder / "evaluations.csv")
+        rows = times(run, *([twins[folder]] if folder in twins else []))
+        found.append((int(run["n"][0]), rows))
+        table += [{"run": folder.name, "n": found[-1][0], **row} for row in rows]
+        if len(folders) <= _FEW:
+            draw(run, twins.get(folder), options.out / f"measures-{folder.name}.png")
+            print(folder.name)
+            for row in rows:
+                print(f"{row['text']:>24}  {row['measure']}: {row['rule']}")
+    write_table(options.out / "measures.csv", table)
+    order = precedence([rows for _, rows in found])
+    write_table(options.out / "order.csv", order)
+    draw_order(found, options.out / "order.png")
+    for row in order:
+        print(
+            f"{row['first']} before {row['second']}: {row['before']} of {row['runs']} runs, "
+            f"after: {row['after']}, depends on the rules: {row['depends']}"
+        )
     return EXIT_DONE
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python tools/draw_measures.py", description="All measures of a run on one axis of time.")
-    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder of the run")
-    parser.add_argument("--twins", type=Path, metavar="FILE", help="twins.csv of diffmem.twins")
+    parser = Parser(prog="python tools/draw_measures.py", description="All measures of runs on one axis of time.")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN_OR_ROOT", help="folders of runs, or one above them")
+    parser.add_argument("--num", type=int, default=500, metavar="N", help="samples of each twin (default: 500)")
     parser.add_argument("--out", type=Path, default=Path("measures"), help="folder to write to (default: measures)")
     return parser
 

@@ -1,7 +1,7 @@
 """Where a learned score differs from a known one: at which points, and at which diffusion times.
 
-A score that generalizes is near the population score wherever samples pass; one that copies is near the empirical score,
-∇log (1/n) Σ_ν N(x; e^{−t}x^ν, Δ_t I). The two differ most between the training points and at small times.
+A score that generalizes is near the population score wherever samples pass; one that copies is near the empirical
+score, ∇log (1/n) Σ_ν N(x; e^{−t}x^ν, Δ_t I). The two differ most between the training points and at small times.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -55,9 +55,7 @@ def score_regions(
         for index, x_t in points.items():
             learned = score(x_t, index)
             for name, reference in references.items():
-                yield Region(
-                    index, place, name, noise_distance(learned, reference(x_t, index), times[index].item())
-                )
+                yield Region(index, place, name, noise_distance(learned, reference(x_t, index), times[index].item()))
 
 
 def spread_indices(times: Tensor, visited: list[int], num: int) -> list[int]:

@@ -7,7 +7,7 @@ from diffmem.revisit.reopen import ReopenedRun, saved_steps
 
 
 def check_disjoint(a: ReopenedRun, b: ReopenedRun) -> None:
-    """Raise DataError for runs that share training images, on which they would agree, or whose images differ in source."""
+    """Raise DataError for runs that share training images, on which they would agree, or have images of two sources."""
     shared = set(a.data.train_positions) & set(b.data.train_positions)
     if shared or a.data.fingerprint() != b.data.fingerprint():
         raise DataError(

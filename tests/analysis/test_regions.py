@@ -7,12 +7,13 @@ STEPS, TIMES = (10, 20, 40, 80, 160, 320), (0.01, 0.1, 1.0)
 
 def rows(reference, rises_at):
     """Distances that fall to 1 and double at a step of each time's own."""
-    return [
-        {"step": step, "t": t, "place": place, "reference": reference, "distance": 2.0 if step >= rise or step == 10 else 1.0}
-        for place in ("train", "heldout", "trajectory")
-        for t, rise in zip(TIMES, rises_at, strict=True)
-        for step in STEPS
-    ]  # fmt: skip
+    found = []
+    for place in ("train", "heldout", "trajectory"):
+        for t, rise in zip(TIMES, rises_at, strict=True):
+            for step in STEPS:
+                distance = 2.0 if step >= rise or step == 10 else 1.0
+                found.append({"step": step, "t": t, "place": place, "reference": reference, "distance": distance})
+    return found
 
 
 def test_each_time_has_its_departure_from_the_population_or_the_twin(tmp_path):
