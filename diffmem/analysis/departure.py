@@ -22,15 +22,15 @@ def departure(steps: ArrayLike, values: ArrayLike, rise: float, name: str = "cur
     Raises:
         DataError: Nothing was measured, or the lowest value is one of the last two, after which nothing can be seen.
     """
-    steps, values = np.asarray(steps, dtype=float), np.asarray(values, dtype=float)
-    known = np.isfinite(values) & (steps > 0)
-    steps, values = steps[known], values[known]
-    lowest = int(values.argmin()) if len(values) else 0
-    if lowest + 2 >= len(values):
+    all_at, all_curve = np.asarray(steps, dtype=float), np.asarray(values, dtype=float)
+    known = np.isfinite(all_curve) & (all_at > 0)
+    at, curve = all_at[known], all_curve[known]
+    lowest = int(curve.argmin()) if len(curve) else 0
+    if lowest + 2 >= len(curve):
         raise DataError(
             name,
-            got=f"its lowest value at step {steps[lowest]:.0f}" if len(values) else "no values",
+            got=f"its lowest value at step {at[lowest]:.0f}" if len(curve) else "no values",
             expected="two evaluations after it",
             remedy="train longer",
         )
-    return tau_rise(steps[lowest:], values[lowest:], (1 + rise) * values[lowest], name)
+    return tau_rise(at[lowest:], curve[lowest:], (1 + rise) * float(curve[lowest]), name)
