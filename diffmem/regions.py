@@ -130,7 +130,7 @@ def compare_scores(
             for region in score_regions(_score_of(run), references, places, schedule.time):
                 distances = region.distances
                 rows.append({
-                    "step": step, "t": schedule.time[region.index].item(), "place": region.place,
+                    "step": step, "t": schedule.time[region.diffusion_step].item(), "place": region.place,
                     "reference": region.reference, "distance": distances.mean().item(),
                     "distance_std": distances.std().item() / len(distances) ** 0.5, "num_points": len(distances),
                 })  # fmt: skip

@@ -92,7 +92,7 @@ def draw_hits(
         times_in_an_epoch: (n,) how often it comes in an epoch.
         path: The PNG to write.
     """
-    duplicated = np.ptp(times_in_an_epoch) > 0
+    duplicated = bool(np.ptp(times_in_an_epoch) > 0)
     panels = 1 + (labels is not None) + duplicated
     figure, axes = style.new_figure(len(first_by_rule), panels, width=2.9, height=2.3, sharey="row")
     for across, (rule, first) in zip(axes, first_by_rule.items(), strict=True):

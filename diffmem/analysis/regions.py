@@ -59,7 +59,8 @@ def draw_regions(rows: Rows, found: Rows, path: Path) -> Path:
     references = [each for each in REFERENCES if any(row["reference"] == each for row in rows)]
     values = np.array([row["distance"] for row in rows if row["distance"] > 0])
     # a distance of 0 has no place on a logarithmic scale: it takes the lowest colour
-    norm = LogNorm(*np.quantile(values, (0.01, 0.99))) if len(values) else LogNorm(1e-6, 1)
+    low, high = np.quantile(values, (0.01, 0.99)).tolist() if len(values) else (1e-6, 1.0)
+    norm = LogNorm(low, high)
     figure, axes = style.new_figure(len(references), len(PLACES), width=2.6, height=2.1, sharex=True, sharey=True)
     for across, reference in zip(axes, references, strict=True):
         for ax, (place, title) in zip(across, PLACES.items(), strict=True):
@@ -67,7 +68,7 @@ def draw_regions(rows: Rows, found: Rows, path: Path) -> Path:
             steps, times = sorted({row["step"] for row in mine}), sorted({row["t"] for row in mine})
             by_cell = {(row["t"], row["step"]): row["distance"] for row in mine}
             cells = np.array([[by_cell[t, step] for step in steps] for t in times])
-            mesh = ax.pcolormesh(_edges(steps), _edges(times), np.maximum(cells, norm.vmin), norm=norm, cmap="viridis")
+            mesh = ax.pcolormesh(_edges(steps), _edges(times), np.maximum(cells, low), norm=norm, cmap="viridis")
             seen = [row for row in found if (row["reference"], row["place"]) == (reference, place) and row["step"]]
             ax.plot([row["step"] for row in seen], [row["t"] for row in seen], "o-", color="white", mec="0.2", ms=3.5)
             ax.set_xscale("log")

@@ -18,13 +18,13 @@ class Region(NamedTuple):
     """How far two scores are apart at one diffusion step, at points of one kind.
 
     Attributes:
-        index: The diffusion step.
+        diffusion_step: Its index in the schedule.
         place: Name of the points.
         reference: Name of the score that the learned one is compared with.
         distances: Of each point, (N,) float64; see :func:`noise_distance`.
     """
 
-    index: int
+    diffusion_step: int
     place: str
     reference: str
     distances: Tensor

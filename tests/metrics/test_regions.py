@@ -18,7 +18,7 @@ POINTS = {index: torch.randn(50, 6, generator=torch.Generator().manual_seed(inde
 def test_a_score_is_at_distance_zero_from_itself_alone(own):
     (other,) = LAWS.keys() - {own}
     found = list(score_regions(REFERENCES[own], REFERENCES, {"anywhere": POINTS}, TIMES))
-    means = {(each.reference, each.index): each.distances.mean().item() for each in found}
+    means = {(each.reference, each.diffusion_step): each.distances.mean().item() for each in found}
     assert all(means[own, index] == pytest.approx(0, abs=1e-20) for index in POINTS)
     assert means[other, 40] > means[other, 400] > means[other, 999], "the two part at small times"
     assert means[other, 40] > 1e-2
