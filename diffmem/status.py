@@ -17,7 +17,7 @@ from diffmem.files import folders_with
 from diffmem.jobs.grid import LOGS, Task, read_grid
 from diffmem.jobs.queue import read_queue
 from diffmem.jobs.tasks import state_of_task
-from diffmem.runs.state import FILE, RunState, state_of_run
+from diffmem.runs.state import FILE, RunState, f_mem_of_views, state_of_run
 from diffmem.text import one_line
 
 Row = tuple[int, str, RunState]
@@ -84,7 +84,7 @@ def _or_failed(read: Callable[..., RunState], *of: object) -> RunState:
 
 
 def table(rows: Sequence[Row], borders: bool = True) -> Table:
-    """One line a run, and a count of each state."""
+    """One line a run, one more for its views, and a count of each state."""
     counts = Counter(run.state for _, _, run in rows)
     title = ", ".join(f"{count} {state}" for state, count in counts.items())
     made = Table(title=title, title_justify="left", box=HEAVY_HEAD if borders else None)
@@ -94,8 +94,16 @@ def table(rows: Sequence[Row], borders: bool = True) -> Table:
     for number, name, run in rows:
         color = _COLORS.get(run.state, "dim")
         reason = f"\n{one_line(run.reason)}" if run.reason else ""
-        made.add_row(str(number), Text(run.state, color), *_numbers(run), Text(one_line(name) + reason))
+        views = _views(run.folder) if run.folder else ""
+        told = one_line(name) + reason + (f"\n{views}" if views else "")
+        made.add_row(str(number), Text(run.state, color), *_numbers(run), Text(told))
     return made
+
+
+def _views(folder: Path) -> str:
+    """f_mem in the views of the run in ``folder`` other than the default one; "" where it has none."""
+    shares = ", ".join(f"{one_line(name)} {f_mem:.1%}" for name, f_mem in f_mem_of_views(folder).items())
+    return f"f_mem in views: {shares}" if shares else ""
 
 
 def _numbers(run: RunState) -> tuple[str, str, str, str]:

@@ -43,6 +43,22 @@ def test_a_state_comes_back_as_it_was_written(tmp_path):
     assert found.seconds_left == pytest.approx(10)
 
 
+def test_the_views_of_a_run_are_shown_with_their_newest_f_mem(tmp_path, capsys):
+    write_state(RunState("done", tmp_path / "a-run", step=2, max_steps=2, f_mem=0.25))
+    write_state(RunState("done", tmp_path / "plain", step=2, max_steps=2, f_mem=0.25))
+    for name, text in {
+        "average0.99": "step,f_mem\n1,0.5\n2,0.125\n",
+        "guidance3": "step,f_mem\n1,0.0625\n",
+        "broken": "step,f_mem\n1\n",
+        "empty": "",
+    }.items():
+        (tmp_path / "a-run/views" / name).mkdir(parents=True)
+        (tmp_path / "a-run/views" / name / "evaluations.csv").write_text(text)
+    assert status.main([str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("f_mem in views: average0.99 12.5%, guidance3 6.2%") == printed.count("f_mem in views") == 1
+
+
 def test_a_run_whose_process_is_gone_has_died(tmp_path):
     write_state(RunState("running", tmp_path))
     gone = subprocess.Popen(["true"])

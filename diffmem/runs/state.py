@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from diffmem.errors import DataError
-from diffmem.files import write_atomic
+from diffmem.files import read_table, write_atomic
 
 FILE = "status.json"
 #: A running run renews its file within seconds; one that has not for so long is gone.
@@ -89,6 +90,18 @@ def state_of_run(folder: Path) -> RunState:
         raise DataError(str(path), got=str(error), expected="the status of a run", remedy="delete it") from error
     reason = _why_gone(run)
     return replace(run, state="died", reason=reason) if reason else run
+
+
+def f_mem_of_views(folder: Path) -> dict[str, float]:
+    """The newest f_mem of each view of the run in ``folder`` but the default one, by name; {} where there is none.
+
+    A table that cannot be read is left out: what a run is doing does not hang on it.
+    """
+    found = {}
+    for path in sorted(folder.glob("views/*/evaluations.csv")):
+        with contextlib.suppress(DataError, OSError, LookupError, ValueError):
+            found[path.parent.name] = float(read_table(path)[-1]["f_mem"])
+    return found
 
 
 def _checked(run: RunState) -> RunState:
