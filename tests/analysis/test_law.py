@@ -1,0 +1,163 @@
+"""The study of exponents on digits, at the paper's batches of min(n, 512) and at batches of 32."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from diffmem.analysis.comparison import Rules, compare
+from diffmem.analysis.estimate import plain
+from diffmem.analysis.ladder import criteria
+from diffmem.analysis.report import ladder_table
+from diffmem.analysis.runs import read_runs
+from diffmem.analysis.scaling import fit_exponent
+from diffmem.errors import DataError
+
+STUDY = Path(__file__).parent / "digits_law"
+STATEMENTS = (Path(__file__).parent / "README.md").read_text(encoding="utf-8").replace("−", "-")
+SHOWN = (
+    "nn_heldout/nn_train +10%", "nn_heldout/nn_train +20%", "L_test +5%", "f_mem ≥ 1%", "f_mem ≥ 5%",
+)  # fmt: skip
+LEVEL = 2.0  # of the Fréchet distance
+
+
+def of(part, **identity):
+    runs = read_runs([STUDY / part])
+    return [run for run in runs if all(run.identity[key] == value for key, value in identity.items())]
+
+
+@pytest.fixture(scope="module")
+def image():
+    return compare(of("image"), Rules(quality_level=LEVEL))
+
+
+def laws(comparison):
+    return {group.name: {rung.criterion.name: rung.law for rung in group.ladder} for group in comparison.groups}
+
+
+def ladder_rows(comparison):
+    return [row for row in ladder_table(comparison)[1] if row[0] in SHOWN]
+
+
+def batch_exponents(part, optimizer):
+    """β of τ ∝ B^-β by each criterion and n, of runs that differ in the batch alone: 32, and n."""
+    fixed = {(run.n, run.identity["index"]): run for run in of(f"{part}_b32", optimizer=optimizer)}
+    found = {}
+    for whole in of(part, optimizer=optimizer):
+        if whole.n <= 32 or (other := fixed.get((whole.n, whole.identity["index"]))) is None:
+            continue
+        for criterion in criteria([whole, other], "frechet_pixels", None):
+            try:
+                small, large = (criterion.measure(run, run.clock()) for run in (other, whole))
+            except DataError:
+                continue
+            if not large.censored:
+                beta = math.log(small.bound / large.value) / math.log(whole.n / 32)
+                found[criterion.name, whole.n, whole.identity["index"]] = (small, large, beta)
+    return found
+
+
+def batch_rows(part="image"):
+    """Times at batches of 32 and of n, on the same subset, with β."""
+    found = {name: batch_exponents(part, name) for name in ("Adam", "SGD")}
+    rows = []
+    for name in SHOWN:
+        for n in (64, 128):
+            cells = []
+            for optimizer in found:
+                if (each := found[optimizer].get((name, n, 0))) is None:
+                    cells.append("–")
+                    continue
+                small, large, beta = each
+                bound = "> " if small.censored else ""
+                cells.append(f"{small.value_text} → {plain(large.value)}, {bound}{beta:.2f}")
+            rows.append([name, str(n), *cells])
+    return rows
+
+
+def sgd_over_adam(runs):
+    """The exponent in n of τ(SGD)/τ(Adam), runs of one subset and seed paired, by each criterion."""
+    adam = {(run.n, run.identity["index"]): run for run in runs if run.identity["optimizer"] == "Adam"}
+    found = {}
+    for name in SHOWN:
+        pairs = []
+        for run in runs:
+            other = adam.get((run.n, run.identity["index"]))
+            if run.identity["optimizer"] != "SGD" or other is None:
+                continue
+            (criterion,) = (each for each in criteria([run, other], "frechet_pixels", None) if each.name == name)
+            try:
+                late, early = (criterion.measure(each, each.clock()) for each in (run, other))
+            except DataError:
+                continue
+            if not (late.censored or early.censored):
+                pairs.append((run.n, late.value / early.value))
+        found[name] = fit_exponent(*zip(*pairs, strict=True))
+    return found
+
+
+def printed(law):
+    return str(law).replace(" points", "")
+
+
+def test_the_ladder_printed_is_the_one_computed(image):
+    found = sgd_over_adam(of("image"))
+    for row in ladder_rows(image):
+        assert f"| {' | '.join([*row, printed(found[row[0]])])} |" in STATEMENTS
+
+
+def test_copies_come_linearly_in_n_under_adam_and_later_than_n_under_sgd(image):
+    adam, sgd = (laws(image)[name] for name in ("Adam", "SGD"))
+    for name in ("f_mem ≥ 1%", "f_mem ≥ 5%"):
+        assert adam[name].low < 1 < adam[name].high
+        assert sgd[name].low > 1
+    found = sgd_over_adam(of("image"))
+    above = {name for name in SHOWN if found[name].low > 0}
+    assert above == set(SHOWN) - {"nn_heldout/nn_train +10%"}
+    assert all(found[name].low < 0.5 < found[name].high for name in SHOWN)
+
+
+def test_without_the_smallest_n_it_is_the_same():
+    """At n = 16 copies come at the first evaluations."""
+    larger = compare([run for run in of("image") if run.n > 16], Rules(quality_level=LEVEL))
+    adam, sgd = (laws(larger)[name]["f_mem ≥ 1%"] for name in ("Adam", "SGD"))
+    assert f"{printed(adam)} for Adam and {printed(sgd)} for SGD" in STATEMENTS
+    assert adam.low < 1 < adam.high < sgd.low + 0.1
+
+
+def test_there_is_a_window_from_64_images_on(image):
+    for cell in image.cells:
+        gen, mem = (cell.times[name] for name in ("gen", "mem"))
+        if cell.n >= 64 and gen is not None:
+            assert gen.value < mem.bound
+        if cell.n <= 32:
+            assert gen.censored
+
+
+def test_small_batches_delay_copies_under_adam():
+    for row in batch_rows():
+        assert f"| {' | '.join(row)} |" in STATEMENTS
+
+
+def test_the_collapse_is_as_good_as_printed(image):
+    for group in image.groups:
+        found = group.collapse
+        assert not found.normalized
+        factors = [math.exp(found.spread(alpha)) for alpha in (found.exponent, 1, 0)]
+        text = f"α = {found.exponent:.2f} within a factor of {factors[0]:.2f}, {factors[1]:.2f} at α = 1"
+        assert text in STATEMENTS
+
+
+if __name__ == "__main__":
+    runs = of("image")
+    comparison, ratios = compare(runs, Rules(quality_level=LEVEL)), sgd_over_adam(runs)
+    for row in ladder_rows(comparison):
+        print("|", " | ".join([*row, printed(ratios[row[0]])]), "|")
+    for row in batch_rows():
+        print("|", " | ".join(row), "|")
+    larger = laws(compare([run for run in runs if run.n > 16], Rules(quality_level=LEVEL)))
+    print(printed(larger["Adam"]["f_mem ≥ 1%"]), "for Adam and", printed(larger["SGD"]["f_mem ≥ 1%"]), "for SGD")
+    for group in comparison.groups:
+        found = group.collapse
+        factors = [math.exp(found.spread(alpha)) for alpha in (found.exponent, 1, 0)]
+        print(f"{group.name}: α = {found.exponent:.2f}", *(f"{each:.2f}" for each in factors))
