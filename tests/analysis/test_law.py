@@ -11,10 +11,12 @@ from diffmem.analysis.ladder import criteria
 from diffmem.analysis.report import ladder_table
 from diffmem.analysis.runs import read_runs
 from diffmem.analysis.scaling import fit_exponent
+from diffmem.analysis.timescales import tau_mem
 from diffmem.errors import DataError
 
 STUDY = Path(__file__).parent / "digits_law"
 STATEMENTS = (Path(__file__).parent / "README.md").read_text(encoding="utf-8").replace("−", "-")
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SHOWN = (
     "nn_heldout/nn_train +10%", "nn_heldout/nn_train +20%", "L_test +5%", "f_mem ≥ 1%", "f_mem ≥ 5%",
 )  # fmt: skip
@@ -115,6 +117,8 @@ def test_copies_come_linearly_in_n_under_adam_and_later_than_n_under_sgd(image):
     above = {name for name in SHOWN if found[name].low > 0}
     assert above == set(SHOWN) - {"nn_heldout/nn_train +10%"}
     assert all(found[name].low < 0.5 < found[name].high for name in SHOWN)
+    for law in (adam["f_mem ≥ 1%"], sgd["f_mem ≥ 1%"]):
+        assert f"n^{law.interval_text}" in README
 
 
 def test_without_the_smallest_n_it_is_the_same():
@@ -134,9 +138,21 @@ def test_there_is_a_window_from_64_images_on(image):
             assert gen.censored
 
 
-def test_small_batches_delay_copies_under_adam():
+def test_small_batches_delay_copies_under_adam_and_less_so_under_sgd():
     for row in batch_rows():
         assert f"| {' | '.join(row)} |" in STATEMENTS
+    for optimizer in ("Adam", "SGD"):
+        found = batch_exponents("image", optimizer)
+        betas = [beta for (name, _, _), (_, _, beta) in found.items() if name in SHOWN]
+        text = f"{sum(betas) / len(betas):.2f} on average, {min(betas):.2f} to {max(betas):.2f}, for {optimizer}"
+        assert text in STATEMENTS
+
+
+def test_wider_networks_copy_sooner():
+    runs = [run for run in [*of("width"), *of("image", optimizer="SGD")] if (run.n, run.identity["index"]) == (32, 0)]
+    runs.sort(key=lambda run: run.identity["num_parameters"])
+    times = [tau_mem(run.column("step"), run.column("f_mem"), run.num_samples).value for run in runs]
+    assert f"SGD has τ_mem = {', '.join(map(plain, times))} at W = 64, 128 and 256" in STATEMENTS
 
 
 def test_the_collapse_is_as_good_as_printed(image):
