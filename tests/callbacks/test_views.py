@@ -53,7 +53,8 @@ def runs(tmp_path_factory):
     for each in launches:
         each["args"] = [*CONDITIONAL, *each["args"]]
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests/support/forked_ranks.py"), json.dumps(launches)],
+        [sys.executable, str(ROOT / "tests/support/forked_ranks.py")],
+        input="".join(f"{json.dumps(each)}\n" for each in launches),
         capture_output=True,
         text=True,
         cwd=root,
