@@ -61,10 +61,10 @@ class EarlyStopping(EvaluationObserver):
     ) -> None:
         require_one_of((None, "mark", "stop"), "early_stopping.mode", mode)
         self.ends_when_known = rule == "clocks"
-        if self.ends_when_known and not (quality_level or 0) > 0:
+        if self.ends_when_known and quality_level is None:
             raise ConfigError(
                 "early_stopping.quality_level",
-                got=f"{quality_level} with the rule clocks",
+                got="null with the rule clocks",
                 expected="the quality at τ_gen, above 0",
                 remedy="set --early_stopping.quality_level, e.g. 2",
             )

@@ -179,12 +179,12 @@ class ImageData(SubsetData):
                 expected=f"(index + 1) * n <= {available}, the images left beside the {self.num_held_out} held out",
                 remedy=f"lower --data.n to at most {available // (self.index + 1)} or --data.index",
             )
-        side = min(self.unit_images(range(1)).shape[-2:])
-        if self.augmentation.shift >= side:
+        shift = self.augmentation.shift
+        if shift and shift >= min(self.unit_images(range(1)).shape[-2:]):
             raise ConfigError(
                 "data.shift",
-                got=self.augmentation.shift,
-                expected=f"less than {side}, the smaller side of the images",
+                got=shift,
+                expected="less than the smaller side of the images",
                 remedy="lower --data.shift",
             )
 

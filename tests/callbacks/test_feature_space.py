@@ -49,8 +49,10 @@ def test_pixels_and_a_rank_without_samples():
 
 
 def test_features_that_are_no_rows_are_refused():
-    with pytest.raises(ConfigError, match="a row for each image"):
+    with pytest.raises(ConfigError, match="a vector for each image"):
         FeatureSpace(torch.nn.Flatten(0))(snapshot(SAMPLES, TRAIN, HELD_OUT))
+    with pytest.raises(ConfigError, match="features: got Module, which computes nothing"):
+        FeatureSpace(torch.nn.Module())
 
 
 def test_one_key_sets_the_features_of_all(tmp_path):

@@ -4,7 +4,8 @@ Reads launches from stdin, one JSON object a line, and prints the exit codes of 
 for a rank that hung. A launch is ``{"world": W, "args": [...], "fault": [KIND, EVENT, K, RANK] or null, "command":
 "fit" or "evaluate"}``. At the K-th EVENT (those of ``kill_at.py`` and ``start``), or K seconds after the start where it
 is ``seconds``, something happens to rank RANK: KIND is a signal, sent twice if it ends in ``!``; ``nan``, a sample that
-is no number; or ``full``, a disk on which no file grows any more. When a rank is killed, the others are soon after.
+is no number; or ``full``, a disk on which no file grows any more. When a rank is killed or refused by the disk, the
+others are killed soon after.
 """
 
 import json
@@ -24,6 +25,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 import diffmem.config.parser  # noqa: F401
 from diffmem import evaluate, fit
+from diffmem.errors import EXIT_SYSTEM
 from diffmem.jobs import signals
 
 _TIMEOUT_SECONDS = 600
@@ -107,12 +109,12 @@ def _exit_codes(ranks: list[int]) -> list[int | None]:
             ended, status = os.waitpid(rank, os.WNOHANG)
             if ended:
                 codes[rank] = os.waitstatus_to_exitcode(status)
-                if codes[rank] == -signal.SIGKILL:  # as torchrun and srun do
+                if codes[rank] in (-signal.SIGKILL, EXIT_SYSTEM):  # as torchrun and srun do
                     deadline = min(deadline, time.monotonic() + random.random())
             elif time.monotonic() > deadline:
                 os.kill(rank, signal.SIGKILL)
                 os.waitpid(rank, 0)
-                codes[rank] = -signal.SIGKILL if -signal.SIGKILL in codes.values() else None
+                codes[rank] = -signal.SIGKILL if {-signal.SIGKILL, EXIT_SYSTEM} & {*codes.values()} else None
         time.sleep(0.02)
     return [codes[rank] for rank in ranks]
 
