@@ -2,6 +2,7 @@
 
 import pytest
 import score_stopping
+from small_run import ROOT
 
 from diffmem.errors import DataError
 from diffmem.files import write_table
@@ -62,3 +63,27 @@ def test_a_run_that_was_not_measured_again_is_refused_with_the_command(tmp_path,
 def test_tables_of_other_steps_are_refused():
     with pytest.raises(DataError, match="other steps"):
         score_stopping.score(rows(), rows()[:-1], 2.0)
+
+
+@pytest.mark.parametrize(
+    ("study", "quality_level", "expected"),
+    [
+        (
+            "digits_atlas",
+            2.0,
+            {"digits-atlas, Adam": ("3 of 3", "1 of 3"), "digits-atlas, Adam, labels true": ("3 of 3",) * 2},
+        ),
+        (
+            "patches_atlas",
+            1.0,
+            {"patches-atlas, Adam": ("3 of 3", "1 of 3"), "patches-atlas, SGD": ("3 of 3", "2 of 3")},
+        ),
+    ],
+)
+def test_the_verdicts_of_the_studies_are_those_of_the_readme(study, quality_level, expected, capsys):
+    for place, rule in enumerate(("f_mem", "loss_split")):
+        arguments = [str(ROOT / "tests/analysis" / study), "--rule", rule, "--quality-level", str(quality_level)]
+        assert score_stopping.main(arguments) == 0
+        out = capsys.readouterr().out
+        for setting, well in expected.items():
+            assert f"{setting}: {well[place]} well" in out

@@ -110,23 +110,25 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _score_all(options: argparse.Namespace) -> int:
-    rows, verdicts = [], []
-    for run in read_runs([options.root]):
+    runs = read_runs([options.root])
+    measured = [run for run in runs if run.folder is not None and (run.folder / UNSEEN).exists()]
+    if not measured:
+        folder = runs[0].folder
+        raise DataError(
+            str(options.root), got=f"no {UNSEEN}", expected="runs measured on their second held-out set",
+            remedy=f"python -m diffmem.evaluate {folder} --at=scheduled --data.test_index=1 --out={folder}/{UNSEEN}",
+        )  # fmt: skip
+    rows = []
+    for run in measured:
         assert run.folder is not None
-        unseen = read_table(run.folder / UNSEEN)
-        if not unseen:
-            raise DataError(
-                str(run.folder), got=f"no {UNSEEN}", expected="the run measured on its second held-out set",
-                remedy=f"python -m diffmem.evaluate {run.folder} --at=scheduled --data.test_index=1 "
-                f"--out={run.folder / UNSEEN}",
-            )  # fmt: skip
-        found = score(read_table(run.folder / "evaluations.csv"), unseen, options.quality_level, options.rule)
-        rows.append(_cells(run, found))
-        verdicts.append((rows[-1][0], found.verdict))
+        tables = (read_table(run.folder / name) for name in ("evaluations.csv", UNSEEN))
+        rows.append(_cells(run, score(*tables, options.quality_level, options.rule)))
     print(text_table(HEADER, rows))
+    if len(measured) < len(runs):
+        print(f"\n{len(runs) - len(measured)} runs without {UNSEEN} are left out")
     print()
-    for setting in dict.fromkeys(setting for setting, _ in verdicts):
-        of = [verdict for each, verdict in verdicts if each == setting]
+    for setting in dict.fromkeys(row[0] for row in rows):
+        of = [row[-1] for row in rows if row[0] == setting]
         print(f"{setting}: {sum(each in GOOD for each in of)} of {len(of)} well")
     return EXIT_DONE
 

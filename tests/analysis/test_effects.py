@@ -212,10 +212,73 @@ def test_runs_that_do_not_say_how_they_were_trained_are_refused(tmp_path, capsys
         )
 
 
-def test_the_atlas_in_the_readme_is_what_its_command_prints():
-    runs = read_runs([ROOT / "tests/analysis/digits_atlas"])
-    found = effects_against(compare(runs, Rules(by=("setting",), quality_level=3)), "model.prediction=default")
+STUDIES = {
+    "digits_atlas": ("model.prediction=default", 2.0),
+    "patches_atlas": ("model.prediction=velocity,optimizer=Adam", 1.0),
+}
+
+
+def of_study(name, against, quality_level, mem_level=0.01):
+    runs = read_runs([ROOT / "tests/analysis" / name])
+    rules = Rules(by=("setting",), quality_level=quality_level, mem_level=mem_level)
+    return effects_against(compare(runs, rules), against)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_atlas_in_the_readme_is_what_its_command_prints(name):
     readme = (ROOT / "tests/analysis/README.md").read_text(encoding="utf-8")
-    rows = [re.sub(" +", " ", line) for line in table(found).splitlines()[2:]]
-    assert len(rows) >= 3
+    rows = [re.sub(" +", " ", line) for line in table(of_study(name, *STUDIES[name])).splitlines()[2:]]
+    assert len(rows) >= 6
     assert [row for row in rows if row not in readme] == []
+
+
+@pytest.mark.parametrize("mem_level", [0.005, 0.01])
+@pytest.mark.parametrize("quality_level", [1.5, 2.0, 3.0])
+def test_what_is_said_of_digits_holds_at_other_levels(quality_level, mem_level):
+    found = of_study("digits_atlas", "model.prediction=default", quality_level, mem_level)
+
+    def of(factor, quantity, n=64):
+        return row_of(found, factor, n).of[quantity]
+
+    labels = "data.labels=true, model.network.num_classes=10"
+    for factor in ("model.prediction=sample", labels, "optimizer=MuonAdamW", "model.min_snr_gamma=5"):
+        assert of(factor, "mem").high < 1
+    assert of("model.prediction=sample", "mem").high < 0.16 and of("model.prediction=sample", "mem", 128).high < 0.3
+    assert of("model.min_snr_gamma=5", "mem", 128).high < 1
+    for factor in ("data.flip=True", "model.network.width=default", "data.batch_size=64", "data.shift=1",
+                   "optimizer=AdamW, weight_decay=1"):  # fmt: skip
+        assert of(factor, "mem").low > 1
+    sgd, rmsprop = row_of(found, "optimizer=SGD, momentum=0.9"), row_of(found, "optimizer=RMSprop")
+    assert (sgd.rate, len(sgd.rates), rmsprop.rate, len(rmsprop.rates)) == (0.3, 3, 0.002, 3)
+    assert sgd.of["gen"].high < 1 and 2.9 <= sgd.of["room"].value < 3.9
+    assert sgd.of["room"].differs == ((quality_level, mem_level) != (1.5, 0.01))
+    assert not any(of("optimizer=AdamW", name).differs for name in ("gen", "mem", "room"))
+    assert rmsprop.of["gen"].low > 1 and rmsprop.of["mem"].low > 1 and not rmsprop.of["room"].differs
+    assert of(labels, "gen").high < 1
+    for factor in (labels, "optimizer=MuonAdamW", "model.min_snr_gamma=5", "model.time_law=logit_normal",
+                   "trainer.gradient_clip_val=0.1"):  # fmt: skip
+        assert not of(factor, "room").differs
+    assert of("model.prediction=velocity", "room").low > 3 and not of("model.prediction=velocity", "mem").differs
+    assert of("optimizer.lr=0.006", "room").low > 1.2
+    assert not of("data.flip=True", "gen").differs
+    assert of("data.flip=True", "room").differs == (quality_level > 1.5)
+    for factor in ("trainer.gradient_clip_val=0.1", "model.time_law=logit_normal"):
+        assert not of(factor, "mem").differs and not of(factor, "gen").differs
+
+
+@pytest.mark.parametrize("mem_level", [0.005, 0.01])
+@pytest.mark.parametrize("quality_level", [0.7, 1.0, 2.0])
+def test_what_is_said_of_patches_holds_at_other_levels(quality_level, mem_level):
+    found = of_study("patches_atlas", STUDIES["patches_atlas"][0], quality_level, mem_level)
+    of = {row.factor: row.of for row in found.rows}
+    assert of["model.prediction=sample"]["mem"].high < 0.5
+    assert of["optimizer=AdamW, weight_decay=1"]["mem"].above > 3
+    assert of["data.flip=True"]["mem"].above > 1.7
+
+
+def test_what_the_smaller_setting_says_otherwise():
+    found = of_study("digits_atlas_n32", "model.prediction=default", 3.0)
+    of = {row.factor: row.of for row in found.rows}
+    assert of["model.prediction=velocity"]["mem"].above > 2.3 and of["model.network.dropout=0.1"]["room"].low > 1
+    assert not any(of["model.min_snr_gamma=5"][name].differs for name in ("gen", "mem", "room"))
+    assert of["data.flip=True"]["mem"].low > 1 and of["model.prediction=sample"]["mem"].high < 0.4
