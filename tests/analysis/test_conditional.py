@@ -128,3 +128,18 @@ def test_held_out_images_are_next_to_never_copied_whatever_the_guidance():
     for table in STUDY.rglob("evaluations.csv"):
         with table.open() as file:
             assert all(float(each["f_mem_null"]) <= 0.002 for each in csv.DictReader(file))
+
+
+def test_the_table_of_the_mixture_is_that_computed():
+    comparison = compare(read_runs([STUDY.parent / "mixture_conditional"]), Rules(by=("guidance",), quality_level=10))
+    assert len(comparison.cells) == 9
+    for cell in comparison.cells:
+        (each,) = cell.runs
+        share, mem = each.run.table["f_mem"].iloc[-1], cell.times["mem"]
+        per_n = "> 32" if mem.censored else f"{mem.value / cell.n:.0f}"
+        shown = f"{share:.2%}" if share < 0.01 else f"{share:.1%}"
+        assert f"| {each.run.identity['guidance']} | {cell.n} | {shown} | {mem} | {per_n} |" in STATEMENTS
+    for group in comparison.groups:
+        laws = {rung.criterion.name: rung.law for rung in group.ladder}
+        for name, text in (("L_gen ≥ 0.1", "1.07 [0.96, 1.19]"), ("L_gen ≥ 0.2", "1.08 [1.05, 1.12]")):
+            assert laws[name].interval_text == text
