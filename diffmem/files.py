@@ -36,7 +36,7 @@ def writing(path: Path) -> Iterator[Path]:
         publish(partial, path)
     except BaseException as error:
         partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in (None, str(partial)):
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(partial)):
             error.filename = str(path)  # what a write that fails does not say
         raise
 

@@ -57,7 +57,9 @@ def test_a_budget_is_kept(budget, monkeypatch):
     monkeypatch.setattr(evaluation.time, "perf_counter", lambda: clock[0])
     callback = Evaluation("every:1", budget=budget)
     monkeypatch.setattr(callback, "measure_views", lambda *_: clock.__setitem__(0, clock[0] + 2.0) or {"": {"step": 0}})
-    trainer = SimpleNamespace(global_step=0, max_steps=300, callbacks=[], is_global_zero=False, datamodule=None,
+    images = torch.zeros(4, 1, 2, 2)
+    data = SimpleNamespace(train_images=images, test_images=images, batch_size=4, to_unit=lambda images: images)
+    trainer = SimpleNamespace(global_step=0, max_steps=300, callbacks=[], is_global_zero=False, datamodule=data,
                               default_root_dir="nowhere")  # fmt: skip
     module = SimpleNamespace(device=torch.device("cpu"))
     callback.setup(trainer, module, "fit")
