@@ -13,7 +13,7 @@ from diffmem.analysis.law_figures import collapsed_curves, exponents_by_criterio
 from diffmem.analysis.phase import Phase
 from diffmem.analysis.runs import CLOCKS
 from diffmem.analysis.scaling import PowerLaw
-from diffmem.analysis.sizes import times_against_p
+from diffmem.analysis.sizes import family_of, times_against_p
 from diffmem.analysis.style import (
     REFERENCE,
     colors_of_groups,
@@ -167,10 +167,14 @@ def phase_diagram(comparison: Comparison) -> "Figure | None":
             ax.scatter(x, y, marker=marker, color=color, s=45, label=phase.value, zorder=2)
     of_lengths = lengths(comparison)
     edges = boundaries(comparison, of_lengths)
+    families = {group.name: family_of(group, comparison.rules.by) for group in comparison.groups}
     for place, length in enumerate(of_lengths):
-        n, p = [each.memorized[place] for each in edges], [each.num_parameters for each in edges]
         label = f"memorized by τ = {plain(length)}, to its left"
-        ax.plot(n, p, color=REFERENCE, lw=1, ls=("-", "--", ":")[place], label=label, zorder=1)
+        for family in dict.fromkeys(families[each.group] for each in edges):
+            mine = [each for each in edges if families[each.group] == family]
+            n, p = [each.memorized[place] for each in mine], [each.num_parameters for each in mine]
+            ax.plot(n, p, color=REFERENCE, lw=1, ls=("-", "--", ":")[place], label=label, zorder=1)
+            label = ""  # one entry of the legend for all families
     ax.set(yscale="log", ylabel="number of parameters p")
     n_axis(ax, (point.n for point in points))
     figure.legend(loc="outside lower center", ncols=2)

@@ -5,12 +5,13 @@ as W²: exponents of −1 in W, −1/2 in p.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diffmem.analysis.comparison import Cell, Comparison
+from diffmem.analysis.comparison import Cell, Comparison, Group
 from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.runs import CLOCKS
 from diffmem.analysis.scaling import PowerLaw, fit_of_runs
@@ -46,13 +47,11 @@ def size_laws(comparison: Comparison) -> list[SizeLaw]:
     """For each family and each n with two p; [] where groups are not told apart by p."""
     if COLUMN not in comparison.rules.by:
         return []
-    others = [column for column in comparison.rules.by if column != COLUMN]
     families: dict[tuple[str, int], list[tuple[int, Cell]]] = defaultdict(list)
     for group in comparison.groups:
-        identity = group.runs[0].run.identity
-        family = ", ".join(str(identity[column]) for column in others)
+        p = int(group.runs[0].run.identity[COLUMN])
         for cell in group.cells:
-            families[family, cell.n].append((int(identity[COLUMN]), cell))
+            families[family_of(group, comparison.rules.by), cell.n].append((p, cell))
     laws = []
     for (family, n), members in sorted(families.items(), key=lambda each: each[0]):
         cells = tuple(sorted(members, key=lambda each: each[0]))
@@ -62,6 +61,12 @@ def size_laws(comparison: Comparison) -> list[SizeLaw]:
             ]
             laws.append(SizeLaw(family, n, time, cells, fit_of_runs(found, comparison.rules.confidence, COLUMN)))
     return laws
+
+
+def family_of(group: Group, by: Sequence[str]) -> str:
+    """What a group shares with those that differ from it in p alone, e.g. the optimizer; "" where ``by`` is p alone."""
+    identity = group.runs[0].run.identity
+    return ", ".join(str(identity[column]) for column in by if column != COLUMN)
 
 
 def size_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
@@ -95,8 +100,11 @@ def times_against_p(comparison: Comparison) -> "Figure | None":
             ax.set(xscale="log", yscale="log", ylabel=f"{symbol} ({CLOCKS[comparison.rules.clock]})", title=family)
             ax.margins(0.12)
             plain_log_ticks(ax.yaxis)
+    sizes = sorted({p for each in laws for p, _ in each.cells})
     for ax in axes[-1]:
         ax.set_xlabel("number of parameters p")
+        ax.set_xticks(sizes, [f"{p / 1000:.3g}k" if p >= 1000 else str(p) for p in sizes])
+        ax.set_xticks([], minor=True)
     legend_of_n(figure, colors)
     return figure
 

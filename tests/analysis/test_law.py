@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from diffmem.analysis.boundary import boundaries, lengths
 from diffmem.analysis.comparison import Rules, compare
 from diffmem.analysis.estimate import plain
 from diffmem.analysis.ladder import criteria
 from diffmem.analysis.report import ladder_table
 from diffmem.analysis.runs import read_runs
 from diffmem.analysis.scaling import fit_exponent
-from diffmem.analysis.timescales import tau_mem
+from diffmem.analysis.sizes import size_laws, size_table
 from diffmem.errors import DataError
 
 STUDY = Path(__file__).parent / "digits_law"
@@ -151,11 +152,26 @@ def test_small_batches_delay_copies_under_adam_and_less_so_under_sgd():
         assert text in STATEMENTS
 
 
-def test_wider_networks_copy_sooner():
-    runs = [run for run in [*of("width"), *of("image", optimizer="SGD")] if (run.n, run.identity["index"]) == (32, 0)]
-    runs.sort(key=lambda run: run.identity["num_parameters"])
-    times = [tau_mem(run.column("step"), run.column("f_mem"), run.num_samples).value for run in runs]
-    assert f"SGD has τ_mem = {', '.join(map(plain, times))} at W = 64, 128 and 256" in STATEMENTS
+@pytest.fixture(scope="module")
+def widths():
+    rules = Rules(by=("num_parameters",), quality_level=LEVEL)
+    return compare([*of("width"), *of("image", optimizer="SGD")], rules)
+
+
+def test_the_exponents_in_p_are_those_printed(widths):
+    for _, *cells in size_table(widths)[1]:
+        assert f"| {' | '.join(cells)} |" in STATEMENTS
+    laws = {each.n: each.law for each in size_laws(widths) if each.time == "mem"}
+    assert [n for n, law in laws.items() if law.low <= -0.5 <= law.high] == [32, 128] and laws[64].low > -0.5
+
+
+def test_the_boundaries_over_n_and_p_are_those_printed(widths):
+    of_lengths = lengths(widths)
+    assert [plain(each) for each in of_lengths] == ["255", "944", "3500"]
+    for width, each in zip((64, 128, 256), boundaries(widths, of_lengths), strict=True):
+        memorized = ", ".join(f"{n:.0f}" for n in each.memorized)
+        row = f"| {width} | {each.num_parameters} | {each.window} | {memorized} | {each.star} |"
+        assert row in STATEMENTS
 
 
 def test_the_collapse_is_as_good_as_printed(image):
