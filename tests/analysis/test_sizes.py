@@ -4,6 +4,7 @@ import pytest
 from synthetic_runs import Truth, evaluations, log_steps
 
 from diffmem.analysis.comparison import Rules, compare
+from diffmem.analysis.figures import phase_diagram
 from diffmem.analysis.report import console_text, write_markdown
 from diffmem.analysis.runs import run_of_table
 from diffmem.analysis.scaling import PowerLaw
@@ -70,3 +71,11 @@ def test_groups_that_do_not_differ_in_p_have_no_such_laws(tmp_path):
     assert times_against_p(comparison) is None
     write_markdown(comparison, tmp_path / "comparison.md")
     assert "number of parameters p" not in (tmp_path / "comparison.md").read_text(encoding="utf-8")
+
+
+def test_a_boundary_of_the_diagram_joins_networks_of_one_family_alone(comparison):
+    """Two optimizers at three sizes: each of the three lengths is a line of each, and one entry of the legend."""
+    lines = phase_diagram(comparison).axes[0].lines
+    assert len(lines) == 6
+    assert all(list(line.get_ydata()) == sorted(SIZES) for line in lines)
+    assert sum(not str(line.get_label()).startswith("_") for line in lines) == 3
