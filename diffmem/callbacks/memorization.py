@@ -4,7 +4,6 @@ from typing import ClassVar
 
 import torch
 from torch import nn
-from torchmetrics import MeanMetric
 
 from diffmem.callbacks.feature_space import FeatureSpace
 from diffmem.callbacks.observer import EvaluationObserver, Neighbors, Row, Snapshot
@@ -62,9 +61,7 @@ class Memorization(EvaluationObserver):
             "f_mem_low": low,
             "f_mem_high": high,
             "f_mem_null": None if null is None else self._fraction(snapshot, null),
-            "nn_train": self._distance(snapshot, snapshot.train_neighbors),
-            "nn_heldout": self._distance(snapshot, snapshot.heldout_neighbors),
-            **self._onset(snapshot),
+            **self._distances(snapshot),
             "train_duplicates": self._duplicates,
             "threshold": self.threshold,
         }
@@ -76,13 +73,13 @@ class Memorization(EvaluationObserver):
         return fraction.compute().item()
 
     @staticmethod
-    def _onset(snapshot: Snapshot) -> Row:
+    def _distances(snapshot: Snapshot) -> Row:
+        """Mean distance of the samples of all ranks to the nearest image of both sets, and the ratio of the two."""
         nearest = torch.stack([snapshot.heldout_neighbors.distances[:, 0], snapshot.train_neighbors.distances[:, 0]], 1)
-        interval = ratio_of_means(*snapshot.gathered(nearest).unbind(1))
-        return dict(zip(("nn_ratio", "nn_ratio_low", "nn_ratio_high"), interval or (None,) * 3, strict=True))
-
-    def _distance(self, snapshot: Snapshot, neighbors: Neighbors) -> float:
-        """Mean distance of the samples of all ranks to the nearest image."""
-        nearest = MeanMetric().set_dtype(torch.float64).to(snapshot.device)
-        nearest.update(neighbors.distances[:, 0])
-        return nearest.compute().item()
+        heldout, train = snapshot.gathered(nearest).unbind(1)
+        interval = ratio_of_means(heldout, train) or (None, None, None)
+        return {
+            "nn_train": train.mean().item(),
+            "nn_heldout": heldout.mean().item(),
+            **dict(zip(("nn_ratio", "nn_ratio_low", "nn_ratio_high"), interval, strict=True)),
+        }

@@ -2,10 +2,10 @@
 
 Reads launches from stdin, one JSON object a line, and prints the exit codes of each launch's ranks as a JSON list, None
 for a rank that hung. A launch is ``{"world": W, "args": [...], "fault": [KIND, EVENT, K, RANK] or null, "command":
-"fit" or "evaluate"}``. At the K-th EVENT (those of ``kill_at.py`` and ``start``), or K seconds after the start where it
-is ``seconds``, something happens to rank RANK: KIND is a signal, sent twice if it ends in ``!``; ``nan``, a sample that
-is no number; or ``full``, a disk on which no file grows any more. When a rank is killed or refused by the disk, the
-others are killed soon after.
+"fit", "evaluate" or "measure"}``, the last being ``known_cases.py``. At the K-th EVENT (those of ``kill_at.py`` and
+``start``), or K seconds after the start where it is ``seconds``, something happens to rank RANK: KIND is a signal, sent
+twice if it ends in ``!``; ``nan``, a sample that is no number; or ``full``, a disk on which no file grows any more.
+When a rank is killed or refused by the disk, the others are killed soon after.
 """
 
 import json
@@ -20,6 +20,7 @@ import time
 import traceback
 
 import kill_at
+import known_cases
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
@@ -29,7 +30,7 @@ from diffmem.errors import EXIT_SYSTEM
 from diffmem.jobs import signals
 
 _TIMEOUT_SECONDS = 600
-_COMMANDS = {"fit": fit.main, "evaluate": evaluate.main}
+_COMMANDS = {"fit": fit.main, "evaluate": evaluate.main, "measure": known_cases.main}
 
 
 def main() -> None:
