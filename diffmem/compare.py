@@ -103,12 +103,13 @@ def runs_of(options: argparse.Namespace, **how: Any) -> "list[Run]":
     return runs
 
 
-def rules_of(options: argparse.Namespace) -> "Rules":
-    """The rules that the options of :func:`add_rules` set."""
+def rules_of(options: argparse.Namespace, runs: "list[Run]") -> "Rules":
+    """The rules that the options of :func:`add_rules` set for ``runs``."""
+    from diffmem.analysis.comparable import columns_of_settings
     from diffmem.analysis.comparison import Rules
 
     return Rules(
-        by=("setting",) if options.against else tuple(options.by.split(",")) if options.by else (),
+        by=columns_of_settings(runs) if options.against else tuple(options.by.split(",")) if options.by else (),
         clock=options.clock,
         quality=options.quality,
         quality_level=options.quality_level,
@@ -124,7 +125,8 @@ def _compare(options: argparse.Namespace) -> int:
         return _compare_against(options)
     from diffmem.analysis.comparison import compare
 
-    rules, runs = rules_of(options), runs_of(options)
+    runs = runs_of(options)
+    rules = rules_of(options, runs)
     comparison = compare(runs, rules)
 
     from diffmem.analysis.figures import write_figures
@@ -167,8 +169,8 @@ def _compare_against(options: argparse.Namespace) -> int:
     from diffmem.analysis.forest import forest
     from diffmem.analysis.style import save
 
-    rules = rules_of(options)
-    effects = effects_against(compare(runs_of(options), rules), options.against)
+    runs = runs_of(options)
+    effects = effects_against(compare(runs, rules_of(options, runs)), options.against)
     with writing(options.out, "a folder to write in"):
         options.out.mkdir(parents=True, exist_ok=True)
         figure = save(forest(effects), options.out / "effects.png")

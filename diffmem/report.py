@@ -64,14 +64,14 @@ def _write(options: argparse.Namespace, refresh_seconds: int | None) -> None:
     from diffmem.analysis.pages.content import content_of
     from diffmem.analysis.pages.page import write_page
 
-    rules = rules_of(options)
-    content = content_of(runs_of(options, needed=("step", "n")), rules, options.against)
+    runs = runs_of(options, needed=("step", "n"))
+    content = content_of(runs, rules_of(options, runs), options.against)
     with writing(options.out, "a file to write"):
         size = write_page(content, options.out, refresh_seconds)
-    runs = "1 run" if len(content.members) == 1 else f"{len(content.members)} runs"
+    shown = "1 run" if len(content.members) == 1 else f"{len(content.members)} runs"
     if content.refusal:
         print(f"without a comparison: {content.refusal}")
-    print(f"written: {options.out}, {runs}, {size / 1e6:.1f} MB", flush=True)
+    print(f"written: {options.out}, {shown}, {size / 1e6:.1f} MB", flush=True)
 
 
 def any_live(sources: list[str]) -> bool:

@@ -74,6 +74,16 @@ def _separate(runs: Sequence[Run], by: Sequence[str]) -> bool:
     return all(_same_setting(run, first.setdefault(tuple(run.identity[name] for name in by), run)) for run in runs)
 
 
+def columns_of_settings(runs: Sequence[Run]) -> tuple[str, ...]:
+    """The identity columns that tell trainings, and views of them, from each other: by these ``--against`` groups.
+
+    ``setting``, and ``sampler`` where ``runs`` have several: it is no part of the training, so it has no part in the
+    hash, and with it the samples differ.
+    """
+    samplers = {run.identity.get("sampler") for run in runs}
+    return ("setting",) if len(samplers - {None}) < 2 or None in samplers else ("setting", "sampler")
+
+
 def refuse_different_protocols(runs: Sequence[Run], quality: str, by: Sequence[str] = ()) -> None:
     """Columns are compared only where they mean the same in all runs.
 

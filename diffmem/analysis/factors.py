@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffmem.analysis.comparison import Comparison, Group, RunTimes
+from diffmem.analysis.runs import DEFAULT_VIEW
 from diffmem.errors import DataError, ParameterError
 
 RATE = "optimizer.lr"
@@ -21,7 +22,8 @@ class Setting:
     """The runs that differ in n, index and seed alone.
 
     Attributes:
-        training: Keys that shape the weights and differ from their defaults; the rate is always among them.
+        training: Keys that shape the weights and differ from their defaults, and those of the view; the rate is always
+            among them, and ``sampler`` where the runs have several.
         runs: The runs, by (n, index, seed).
     """
 
@@ -39,10 +41,10 @@ def settings_of(comparison: Comparison) -> list[Setting]:
     Raises:
         DataError: A run without ``identity.json``, which says how it was trained.
     """
-    return [_setting(group) for group in comparison.groups]
+    return [_setting(group, comparison.rules.by) for group in comparison.groups]
 
 
-def _setting(group: Group) -> Setting:
+def _setting(group: Group, by: Sequence[str]) -> Setting:
     identity = group.runs[0].run.identity
     training = group.runs[0].run.training()
     if not training or "lr" not in identity:
@@ -54,7 +56,8 @@ def _setting(group: Group) -> Setting:
         )
     kept = {key: value for key, value in training.items() if key not in _FREE}
     runs = {(each.run.n, each.run.identity.get("index"), each.run.identity.get("seed")): each for each in group.runs}
-    return Setting({**kept, RATE: identity["lr"]}, runs)
+    view = {"sampler": identity["sampler"]} if "sampler" in by else {}
+    return Setting({**kept, **view, RATE: identity["lr"]}, runs)
 
 
 def find_baseline(settings: Sequence[Setting], against: str) -> Setting:
@@ -82,9 +85,7 @@ def find_baseline(settings: Sequence[Setting], against: str) -> Setting:
                 "against", got=item, expected=f"KEY=VALUE with a key of {', '.join(known)}", remedy="name the key"
             )
         values = (yaml.safe_load(text), text)  # labels may be called true, which YAML takes for a truth value
-        found = [
-            each for each in found if any(_alike(each.training.get(keys[0], "default"), value) for value in values)
-        ]
+        found = [each for each in found if any(_has(each.training, keys[0], value) for value in values)]
     if not found:
         raise ParameterError("against", got=against, expected="values that some run has", remedy=None)
     nearest = central(found, settings)
@@ -97,6 +98,13 @@ def find_baseline(settings: Sequence[Setting], against: str) -> Setting:
             remedy=f"add a value of {' or '.join(keys)}",
         )
     return nearest[0]
+
+
+def _has(training: Mapping[str, Any], key: str, value: object) -> bool:
+    """Whether ``key`` has this value; where it is at its default, that of a view may be named as well."""
+    if key in training:
+        return _alike(training[key], value)
+    return value == "default" or (key in DEFAULT_VIEW and _alike(DEFAULT_VIEW[key], value))
 
 
 def central(among: Sequence[Setting], settings: Sequence[Setting]) -> list[Setting]:

@@ -96,7 +96,7 @@ class Run:
         return config if isinstance(config, dict) else {}
 
     def training(self) -> Mapping[str, Any]:
-        """Keys that shape the weights and differ from their defaults, and how they are looked at where that differs.
+        """Keys that shape the weights and differ from their defaults, and weights and guidance where they differ.
 
         {} where the folder of the run has no ``identity.json``.
 

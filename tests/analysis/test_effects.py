@@ -10,6 +10,7 @@ from small_run import ROOT
 from synthetic_runs import Truth, evaluations, log_steps, write_run
 
 from diffmem import compare as command
+from diffmem.analysis.comparable import columns_of_settings
 from diffmem.analysis.comparison import Rules, compare
 from diffmem.analysis.effects import effects_against
 from diffmem.analysis.effects_table import table
@@ -202,6 +203,51 @@ def test_the_command_writes_table_and_figure(tmp_path, capsys):
     assert str(row["tau_mem"]).startswith("> ") and math.isnan(row["tau_mem_high"])
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"effects.csv", "effects.md", "effects.png"}
     assert "| data.flip=True " in capsys.readouterr().out
+
+
+def write_view(run, name, setting, truth, **identity):
+    seed = int(run.name[-1])
+    table = evaluations(64, seed, truth, STEPS, num_samples=4000, index=seed, setting=setting, optimizer="AdamW",
+                        **identity)  # fmt: skip
+    (run / "views" / name).mkdir(parents=True)
+    table.to_csv(run / "views" / name / "evaluations.csv", index=False)
+
+
+def test_views_differ_by_weights_guidance_and_sampler(tmp_path, capsys):
+    """Samples of the other sampler copy three times as late, those of both changes six times."""
+    raw = {"weights": "raw", "guidance": 0, "sampler": "ddim-50"}
+    write(tmp_path / "runs", "base", BASELINE, **raw)
+    later = {name: Truth(prefactor=100 * factor, between_runs=0.5, quality_error=0.01)
+             for name, factor in (("ddpm", 3), ("both", 6), ("steps", 1))}  # fmt: skip
+    for run in (tmp_path / "runs/base").iterdir():
+        write_view(run, "ddpm", "base-ddpm", later["ddpm"], **{**raw, "sampler": "ddpm-50"})
+        write_view(run, "steps25", "base-steps25", later["steps"], **{**raw, "sampler": "ddim-25"})
+        write_view(run, "guidance1-ddpm", "base-guidance1-ddpm", later["both"], weights="raw", guidance=1,
+                   sampler="ddpm-50")  # fmt: skip
+    arguments = ["--against", "sampler=ddim-50", "--quality-level", "20", "--draws", "200", "--out", tmp_path / "out"]
+    assert command.main([*map(str, (tmp_path / "runs", *arguments))]) == 0
+    rows = {row["change"]: row for row in pd.read_csv(tmp_path / "out/effects.csv").to_dict("records")}
+    expected = {"sampler=ddim-25": 1, "sampler=ddpm-50": 3, "guidance=1, sampler=ddpm-50": 6}
+    assert {name for name in rows if "=" in str(name)} == set(expected)
+    for name, factor in expected.items():
+        assert rows[name]["tau_mem_low"] <= factor <= rows[name]["tau_mem_high"]
+        assert float(rows[name]["tau_mem"]) == pytest.approx(factor, rel=0.15)
+    settings = settings_of(compare(read_runs([tmp_path]), Rules(by=("setting", "sampler"), num_draws=200)))
+    for text in ("guidance=0,sampler=ddim-50", "guidance=default,sampler=ddim-50"):
+        assert find_baseline(settings, text).training["sampler"] == "ddim-50"
+    assert find_baseline(settings, "guidance=1").training["guidance"] == 1
+    capsys.readouterr()
+    assert command.main([str(tmp_path / "runs"), "--by=setting", f"--out={tmp_path}/out"]) == 3
+    assert "sampler: got ddim-50" in capsys.readouterr().err, "groups of other columns may not mix them"
+
+
+def test_the_sampler_is_no_change_where_all_runs_have_one(tmp_path):
+    write(tmp_path, "base", BASELINE, sampler="ddim-50")
+    write(tmp_path, "wd", {**BASELINE, "optimizer.weight_decay": 1.0}, sampler="ddim-50")
+    runs = read_runs([tmp_path])
+    assert columns_of_settings(runs) == ("setting",)
+    found = effects_against(compare(runs, Rules(by=("setting",), quality_level=20, num_draws=200)), "weight_decay=0")
+    assert {row.factor for row in found.rows} == {"", "optimizer.weight_decay=1"}
 
 
 def test_runs_that_do_not_say_how_they_were_trained_are_refused(tmp_path, capsys):

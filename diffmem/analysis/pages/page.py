@@ -120,7 +120,7 @@ def _runs_html(runs: Sequence[Mapping[str, Any]], content: Content) -> str:
     told = [key for key in _FACTS if any(key in each for each in facts)]
     varying = [key for key in told if key == "n" or len({each.get(key) for each in facts}) > 1]
     groups = _groups(content)
-    by = ["group"] if groups and content.rules.by == ("setting",) else []
+    by = ["group"] if groups and "setting" in content.rules.by else []
     studies = {run["name"].partition("/")[0] for run in runs}
     shared = f"{studies.pop()}/" if len(studies) == 1 else ""
     ends = dict.fromkeys(key for run in runs for key in run["views"][0]["ends"])
