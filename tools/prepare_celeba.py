@@ -36,7 +36,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--attributes",
         type=Path,
         metavar="FILE",
-        help="labels: list_attr_celeba.txt, or a CSV file of file names and attributes (default: folders of classes)",
+        help="labels: list_attr_celeba.txt, or a CSV file of file names and attributes "
+        "(default: columns of parquet files, folders of classes)",
     )
     parser.add_argument(
         "--on-error", choices=("refuse", "skip"), default="refuse", help="what to do about an unreadable file"

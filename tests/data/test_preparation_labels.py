@@ -1,10 +1,13 @@
 """Labels that pictures bring along: their folders, or a table of attributes."""
 
 import csv
+import io
 import zipfile
 
 import numpy as np
 import prepare_celeba
+import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
 from hypothesis import given
@@ -100,6 +103,54 @@ def test_labels_follow_the_pictures_that_are_left(celeba):
     array, labels = np.load(celeba / "out.npy"), np.load(celeba / "out.labels.npy")
     numbers = array[:, 0, 0, 0] // 10
     assert np.array_equal(labels, np.stack([numbers % 3 == 0, numbers > 12, 0 * numbers], axis=1))
+
+
+@pytest.mark.parametrize("with_paths", [True, False])
+def test_columns_of_parquet_files_are_attributes(tmp_path, with_paths):
+    """Pictures of ten times their number, of which one is broken, in an order that is not that of their names."""
+    numbers = [3, 11, 24, 5, 1, 2, 7, 8, 9, 10, 4, 6]
+    (tmp_path / "shards").mkdir()
+    for shard, part in enumerate((numbers[:7], numbers[7:])):
+        pictures = []
+        for number in part:
+            file = io.BytesIO()
+            grey(10 * number).save(file, format="png")
+            name = f"{number}.png" if with_paths else None
+            pictures.append({"bytes": b"no" if number == 7 else file.getvalue(), "path": name})
+        columns = {
+            "image": pictures,
+            "Smiling": [number % 3 == 0 for number in part],
+            "identity": [number // 4 for number in part],
+            "of_one_shard" if shard else "of_the_other": [1] * len(part),
+            "hair": ["brown" if number > 6 else "black" for number in part],
+            "caption": [f"picture {number}" for number in part],
+            "weight": [0.5] * len(part),
+            "unsure": [None if number == 8 else 1 for number in part],
+        }
+        pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / f"shards/{shard}.parquet", row_group_size=3)
+    record = prepare(tmp_path / "shards", 8, tmp_path / "out.npy", on_error="skip", num_workers=1)
+    assert record["labels"]["attributes"] == {
+        "Smiling": ["False", "True"],
+        "identity": ["0", "1", "2", "6"],
+        "hair": ["black", "brown"],
+    }
+    kept, labels = np.load(tmp_path / "out.npy")[:, 0, 0, 0] // 10, np.load(tmp_path / "out.labels.npy")
+    assert kept.tolist() == [each for each in (sorted(numbers) if with_paths else numbers) if each != 7]
+    places = [record["labels"]["attributes"]["identity"].index(str(number // 4)) for number in kept]
+    assert np.array_equal(labels, np.stack([kept % 3 == 0, places, kept > 6], axis=1))
+    data = PreparedImages(str(tmp_path / "out.npy"), n=4, num_test=3, labels="true:Smiling")
+    data.setup()
+    assert torch.equal((grey_levels(data, data.train_images) // 10 % 3 == 0).long(), data.train_labels)
+
+
+def test_a_table_of_attributes_comes_before_columns(tmp_path):
+    file = io.BytesIO()
+    grey(10).save(file, format="png")
+    images = [{"bytes": file.getvalue(), "path": f"{number}.png"} for number in range(4)]
+    pyarrow.parquet.write_table(pyarrow.table({"image": images, "label": [0, 0, 1, 1]}), tmp_path / "a.parquet")
+    (tmp_path / "a.csv").write_text("name,age\n0.png,9\n1.png,8\n2.png,9\n3.png,8\n")
+    record = prepare(tmp_path / "a.parquet", 8, tmp_path / "out.npy", num_workers=1, attributes=tmp_path / "a.csv")
+    assert record["labels"]["attributes"] == {"age": ["8", "9"]}
 
 
 def test_a_csv_file_of_attributes_may_have_texts(celeba):

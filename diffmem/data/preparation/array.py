@@ -18,7 +18,7 @@ import PIL
 import torchvision
 
 from diffmem.data.preparation.labels import encode, labels_path, values_of_pictures
-from diffmem.data.preparation.sources import first_line, open_source
+from diffmem.data.preparation.sources import ImageSource, first_line, open_source
 from diffmem.data.preparation.workers import available_cores, prepare_chunk, worker_pool
 from diffmem.errors import ConfigError, DataError
 from diffmem.files import writing
@@ -50,7 +50,8 @@ def prepare(
         on_error: What to do about a file that cannot be read as a picture.
         num_workers: Processes; by default one for every core this process may use.
         progress: Called with (pictures done, pictures in all).
-        attributes: Table of the pictures' attributes, such as CelebA's; None for the classes that their folders name.
+        attributes: Table of the pictures' attributes, such as CelebA's; None for the columns of parquet files, or the
+            classes that folders name.
 
     Returns:
         The record: source, count, shape, recipe, labels, SHA-256 of the files and the skipped pictures.
@@ -99,8 +100,8 @@ def prepare(
         file.write(_header(shape))
         file.flush()
         os.fsync(file.fileno())
-        kept = [name for position, name in enumerate(pictures.names) if position not in skipped]
-        labels, recorded = _labels(values_of_pictures(kept, attributes))
+        kept = [position for position in range(total) if position not in skipped]
+        labels, recorded = _labels(_values(pictures, kept, attributes))
         record = {
             "source": {"kind": pictures.kind, "name": Path(source).resolve().name},
             "count": shape[0],
@@ -181,6 +182,14 @@ def _unreadable(name: str, reason: str) -> DataError:
         expected="a whole image file",
         remedy="replace it, or pass --on-error skip",
     )
+
+
+def _values(pictures: ImageSource, kept: list[int], attributes: Path | None) -> dict[str, list[str]]:
+    """The values of the pictures that were ``kept``, by attribute."""
+    own = {} if attributes else pictures.values()
+    if own:
+        return {name: [column[position] for position in kept] for name, column in own.items()}
+    return values_of_pictures([pictures.names[position] for position in kept], attributes)
 
 
 def _labels(values: dict[str, list[str]]) -> tuple[bytes | None, dict[str, Any]]:

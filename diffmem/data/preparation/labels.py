@@ -1,4 +1,4 @@
-"""Labels of pictures: the folders that they lie in, or a file of attributes; kept beside the prepared array.
+"""Labels of pictures: folders, columns beside them, or a file of attributes; kept beside the prepared array.
 
 Labels are whole numbers (N, A) from 0 on, a column for each of A attributes. The record of the array holds the names of
 the attributes with those of their values: value v of an attribute has label v.

@@ -25,6 +25,10 @@ class ImageSource(Protocol):
 
     def read(self, position: int) -> bytes: ...
 
+    def values(self) -> dict[str, list[str]]:
+        """The value of every picture by attribute, in the order of ``names``, where the source holds any itself."""
+        ...
+
 
 class Folder:
     """Files below a directory, hidden ones left out."""
@@ -37,6 +41,9 @@ class Folder:
 
     def read(self, position: int) -> bytes:
         return (self.root / self.names[position]).read_bytes()
+
+    def values(self) -> dict[str, list[str]]:
+        return {}
 
 
 class Archive:
@@ -57,6 +64,9 @@ class Archive:
     def read(self, position: int) -> bytes:
         return self._archive.read(self.names[position])
 
+    def values(self) -> dict[str, list[str]]:
+        return {}
+
     @functools.cached_property
     def _archive(self) -> zipfile.ZipFile:
         return zipfile.ZipFile(self.path)  # one for each process: they must not share a file position
@@ -64,6 +74,9 @@ class Archive:
 
 class ParquetShards:
     """The ``image`` column (struct of bytes and path) of parquet shards, as Hugging Face datasets store pictures.
+
+    The other columns of truth values, whole numbers or texts are attributes: a column ``label``, or CelebA's forty.
+    One that lacks a value, or in which no value comes twice, is none.
 
     Where a picture has no path, all keep the natural order of the shards and the order of their rows.
     """
@@ -101,6 +114,29 @@ class ParquetShards:
             file = _import_parquet().ParquetFile(self.shards[number])
             self._group = (number, group), file.read_row_group(group, ["image.bytes"], use_threads=False)["image"]
         return self._group[1][row].as_py()["bytes"]
+
+    def values(self) -> dict[str, list[str]]:
+        files = [_import_parquet().ParquetFile(shard) for shard in self.shards]
+        shared = [name for name in _attributes(files[0]) if all(name in _attributes(each) for each in files)]
+        blocks = {
+            (number, group): file.read_row_group(group, shared, use_threads=False).to_pydict()
+            for number, file in enumerate(files)
+            for group in range(file.num_row_groups)
+        }
+        found = {name: [blocks[number, group][name][row] for number, group, row in self._places] for name in shared}
+        return {
+            name: [str(value) for value in column]
+            for name, column in found.items()
+            if None not in column and len(set(column)) < len(column)
+        }
+
+
+def _attributes(file: Any) -> list[str]:
+    """Columns of a parquet file that may hold labels."""
+    import pyarrow.types as types
+
+    kinds = (types.is_boolean, types.is_integer, types.is_string, types.is_large_string)
+    return [field.name for field in file.schema_arrow if any(is_kind(field.type) for is_kind in kinds)]
 
 
 def open_source(path: str | Path) -> ImageSource:
