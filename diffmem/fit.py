@@ -40,7 +40,7 @@ def _fit(cli: CLI) -> int:
     from diffmem.runs.continuation import check_extension, is_finished, warn_of_missing_rows
     from diffmem.runs.identity import check_protocol, locked
     from diffmem.runs.saved import saved_steps
-    from diffmem.runs.state import RunState, write_state
+    from diffmem.runs.state import RunState, state_of_run, write_state
     from diffmem.steps import scheduled_steps
 
     trainer, data, folder = cli.trainer, cli.datamodule, cli.folder
@@ -62,7 +62,8 @@ def _fit(cli: CLI) -> int:
             warn_of_changed_code(folder, source_hashes([cli.model, data, *trainer.callbacks]))
             if evaluation.budget is None:
                 scheduled = scheduled_steps(evaluation.steps, trainer.max_steps)
-                warn_of_missing_rows(folder, scheduled, max(saved_steps(folder), default=0))
+                reached = max((state_of_run(folder).step or 0, *saved_steps(folder)))
+                warn_of_missing_rows(folder, scheduled, reached + 1)
         return EXIT_DONE
     check_protocol(folder, cli.identity)
     if first_rank:

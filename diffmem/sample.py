@@ -39,7 +39,7 @@ def _sample(options: argparse.Namespace) -> int:
     from diffmem.revisit.reopen import load_run
 
     run = load_run(options.run, options.checkpoint, options.trust)
-    with writing(options.out, "a place to write to"):
+    with parameters_of(), writing(options.out, "a place to write to"):
         _write(run, options)
     print(f"done: {options.out}, {options.num} samples of step {run.step}")
     return EXIT_DONE

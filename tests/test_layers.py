@@ -16,6 +16,7 @@ LAYERS = [
         "command_line",
         "errors",
         "files",
+        "limits",
         "ranks",
         "rng",
         "roles",

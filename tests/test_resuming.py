@@ -121,6 +121,9 @@ def test_rows_that_are_missing_are_named_and_another_machine_is_said(again):
     code, out, err = again()
     assert (code, "finished before" in out) == (0, True)
     assert "has no row of the scheduled steps 2; " in err
+    write_table(table, read_table(table)[:-1])
+    shutil.rmtree(again.folder / "checkpoints")
+    assert "has no row of the scheduled steps 2,6; " in again()[2]
 
 
 def test_overwrite_trains_anew(again):

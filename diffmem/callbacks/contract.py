@@ -71,6 +71,7 @@ class DescribedImages:
     def __init__(self, data: Images) -> None:
         self._data = data
         self.n, self.num_test, self.batch_size = len(data.train_images), len(data.test_images), data.batch_size
+        self.sample_size = data.train_images[0].numel()
 
     def unit_images(self, positions: range) -> Tensor:
         """Training images at ``positions`` in the units of the source."""

@@ -21,6 +21,7 @@ from diffmem.data.subset import SubsetData
 from diffmem.diffusion.sampling import check_sampling_steps, make_sampler
 from diffmem.errors import ConfigError, DataError, DivergenceError, parameters_of, require_at_least
 from diffmem.files import put_row, read_steps
+from diffmem.limits import require_calls, require_memory
 from diffmem.roles import Role
 from diffmem.runs.continuation import warn_of_missing_rows
 from diffmem.steps import scheduled_steps
@@ -172,6 +173,10 @@ class Evaluation(UpdateCallback):
             for name, sampler in self._samplers.items():
                 with parameters_of(f"evaluation.views {name}" if name else "evaluation", num_steps="sampling_steps"):
                     check_sampling_steps(sampler.num_steps, model.schedule)
+            on_a_node = num_samples / trainer.num_nodes * data.sample_size * 4
+            require_memory("num_samples", num_samples, on_a_node, "evaluation")
+            calls = num_samples * sum(sampler.num_steps for sampler in self._samplers.values())
+            require_calls("num_samples", num_samples, calls, "evaluation")
         for view in self.views.values():
             check_view(view, model, trainer.callbacks)  # type: ignore[attr-defined]
         check_labels(model, data)
@@ -277,16 +282,24 @@ class Evaluation(UpdateCallback):
         world_size = ranks.rank_and_world()[1]
         smallest_share, rest = divmod(self._num_samples_of(pl_module), world_size)
         of_all = range(0, max(smallest_share + min(rest, 1), len(numbers)), self.batch_size)
+        sampler = self._samplers[view]
         for start in of_all:
             self.share_sampled = start / of_all.stop
             announce()
             if batch := numbers[start : start + self.batch_size]:
+                a_call = len(batch) / of_all.stop / sampler.num_steps
                 noise = partial(self._noise, batch, tuple(shape), pl_module.device)
                 labels = labels_of_samples(pl_module, batch)
                 told = {} if labels is None else {"labels": labels, "guidance": self._guidance[view]}
-                with before_each_call(pl_module, announce if world_size == 1 or start < smallest_share else None):
-                    found.append(pl_module.sample(noise(), self._samplers[view], noise, **told).float())
+                announced = world_size == 1 or start < smallest_share
+                with before_each_call(pl_module, partial(self._step, a_call, announce) if announced else None):
+                    found.append(pl_module.sample(noise(), sampler, noise, **told).float())
         return torch.cat(found)
+
+    def _step(self, share: float, announce: Callable[[], None]) -> None:
+        """One more step of the sampler is begun, ``share`` of all that are drawn."""
+        self.share_sampled = min(self.share_sampled + share, 1.0)
+        announce()
 
     def _noise(self, numbers: range, shape: tuple[int, ...], device: torch.device, index: int | None = None) -> Tensor:
         """What samples number ``numbers`` start from, or what a stochastic step that leaves ``index`` adds to them."""

@@ -10,6 +10,7 @@ from diffmem.callbacks.contract import require_of_model
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, parameters_of, require_at_least
+from diffmem.limits import require_calls
 from diffmem.metrics.likelihood import check_num_steps, kl_divergence
 from diffmem.roles import Role
 
@@ -53,6 +54,8 @@ class Likelihood(EvaluationObserver):
                 )
         with parameters_of("likelihood"):
             check_num_steps(self.num_steps, model.schedule)
+        calls = self.num_points * self.num_steps * 2 * (data.sample_size + 1)
+        require_calls("num_points", self.num_points, calls, "likelihood")
 
     def measure(self, snapshot: Snapshot) -> Row:
         if self.num_points is None:

@@ -11,6 +11,7 @@ from diffmem.callbacks.contract import require_of_model
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, parameters_of, require_at_least
+from diffmem.limits import require_calls
 from diffmem.roles import Role
 
 
@@ -49,6 +50,8 @@ class Losses(EvaluationObserver):
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
         require_of_model(model, "schedule", "losses")
+        calls = self.num_draws * len(self.times) * (data.n + data.num_test)
+        require_calls("num_draws", self.num_draws, calls, "losses")
         last = model.schedule.num_steps - 1
         with parameters_of("losses"):
             index = torch.tensor([*(model.schedule.index_of(t) for t in self.times), last])

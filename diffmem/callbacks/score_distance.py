@@ -13,6 +13,7 @@ from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.diffusion.scores import GaussianMixture, empirical_law
 from diffmem.errors import ConfigError, parameters_of, require_at_least
+from diffmem.limits import require_calls
 from diffmem.roles import Role
 
 
@@ -60,6 +61,7 @@ class ScoreDistance(EvaluationObserver):
         with parameters_of("scores"):
             for t in self.t:
                 model.schedule.index_of(t)
+        require_calls("num_points", self.num_points, self.num_points * len(self.t), "scores")
         if self.t and data.law is None and not self.empirical:
             raise ConfigError(
                 "scores.t",

@@ -21,7 +21,7 @@ from diffmem.config.explain import explain, user_error_behind
 from diffmem.config.identify import identify
 from diffmem.config.keys import Key, keys_of
 from diffmem.config.refusals import check_config, warn_of_slow_precision
-from diffmem.config.rehearsal import rehearse
+from diffmem.config.rehearsal import check_size, rehearse
 from diffmem.errors import ConfigError, ParameterError
 from diffmem.jobs import launch
 from diffmem.runs.identity import RunIdentity
@@ -134,6 +134,7 @@ class CLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         rehearse(self.config["optimizer"], self.config.get("lr_scheduler"))
+        check_size(self.config["model"]["init_args"].get("network"))
         try:
             super().instantiate_classes()
         except MAKING_ERRORS as error:

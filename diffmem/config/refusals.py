@@ -21,7 +21,11 @@ _TRAINER: dict[str, tuple[Callable[[Any], bool], str, str]] = {
         "null: a run ends at trainer.max_steps",
         "stop it with SIGTERM, or let SLURM; run the same command again to resume",
     ),
-    "max_steps": (lambda value: value >= 1, "the number of optimizer updates, at least 1", "set --trainer.max_steps"),
+    "max_steps": (
+        lambda value: 1 <= value <= 10**12,
+        "the number of optimizer updates, at least 1 and at most 1e12",
+        "set --trainer.max_steps",
+    ),
     "max_epochs": (lambda value: value in (None, -1), f"-1: {_ENDS}", "set --trainer.max_steps"),
     "min_epochs": (lambda value: value is None, f"null: {_ENDS}", "set --trainer.max_steps"),
     "min_steps": (lambda value: value is None, f"null: {_ENDS}", "set --trainer.max_steps"),
@@ -30,7 +34,11 @@ _TRAINER: dict[str, tuple[Callable[[Any], bool], str, str]] = {
     "fast_dev_run": (lambda value: not value, f"false: {_ENDS}", "set a small --trainer.max_steps"),
     "barebones": (lambda value: not value, "false: the measurements are callbacks", "set --evaluation.steps=[]"),
     "enable_checkpointing": (lambda value: not value, "false: checkpoint.… saves", "set --checkpoint.every_n_steps"),
-    "accumulate_grad_batches": (lambda value: value >= 1, "at least 1", "set --trainer.accumulate_grad_batches"),
+    "accumulate_grad_batches": (
+        lambda value: 1 <= value <= 100_000,
+        "at least 1 and at most 100,000",
+        "set --trainer.accumulate_grad_batches",
+    ),
     "gradient_clip_val": (
         lambda value: value is None or value > 0,
         "above 0, or null for no clipping",
@@ -59,8 +67,8 @@ def check_config(config: Mapping[str, Any]) -> None:
         value = config["trainer"][option]
         if not allowed(value):
             raise ConfigError(f"trainer.{option}", got=value, expected=expected, remedy=remedy)
-    if config["threads"] is not None and config["threads"] < 1:
-        raise ConfigError("threads", got=config["threads"], expected="at least 1, or null", remedy="set --threads")
+    if config["threads"] is not None and not 1 <= config["threads"] <= 1024:
+        raise ConfigError("threads", got=config["threads"], expected="1 to 1024, or null", remedy="set --threads")
     _check_names(config)
     optimizer = config.get("optimizer")
     if optimizer is None or "lr" not in optimizer.get("init_args", {}):

@@ -1,5 +1,6 @@
-"""A few updates of small matrices, so that what an optimizer or a schedule cannot do is known before a run."""
+"""What an optimizer or a schedule cannot do, and how large a network would be, is known before a run."""
 
+import contextlib
 import math
 import warnings
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 
 from diffmem.errors import ConfigError
+from diffmem.limits import require_memory
 
 _STEPS = 3
 _MOST_LOSSES = 1000
@@ -68,6 +70,25 @@ def rehearse(optimizer: Mapping[str, Any], scheduler: Mapping[str, Any] | None) 
         warnings.warn(
             f"{name} computes the loss up to {times} times an update: its updates take as much longer", stacklevel=1
         )
+
+
+def check_size(network: Mapping[str, Any] | None) -> None:
+    """Count the parameters of a network of diffmem's own without room for them.
+
+    Args:
+        network: ``class_path`` and ``init_args``; None where a model has none.
+
+    Raises:
+        ConfigError: Its weights and their gradients do not fit into this machine's memory.
+    """
+    if network is None or not network["class_path"].startswith("diffmem.networks."):
+        return
+    num_parameters = 0
+    with contextlib.suppress(Exception), torch.random.fork_rng(devices=[]), torch.device("meta"):
+        made = _class(network)(**network["init_args"])  # what it refuses is said when it is made
+        num_parameters = sum(parameter.numel() for parameter in made.parameters())
+    got, remedy = f"{num_parameters:,} parameters", "make --model.network smaller"
+    require_memory("network", got, 2 * 4 * num_parameters, "model", remedy)
 
 
 def _class(chosen: Mapping[str, Any]) -> Any:

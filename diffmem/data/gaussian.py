@@ -13,6 +13,7 @@ from diffmem.data.labels import Part
 from diffmem.data.subset import BatchMode, SubsetData
 from diffmem.diffusion.scores import GaussianMixture, gaussian, symmetric_mixture
 from diffmem.errors import ConfigError, require_at_least
+from diffmem.limits import require_memory
 from diffmem.theory.simulation import diagonal_covariance
 
 
@@ -225,4 +226,5 @@ def _eigenvalues(dimension: int, population: list[list[float]], decay: float) ->
 
 def _checked(dimension: int) -> int:
     require_at_least(1, "data", dimension=dimension)
+    require_memory("dimension", dimension, 8 * dimension, "data")
     return dimension

@@ -156,6 +156,10 @@ class ImageData(SubsetData):
                 )
         return self._loaded
 
+    @property
+    def sample_size(self) -> int:
+        return math.prod(self._pool.shape[1:])
+
     def _not_images(self, got: str) -> DataError:
         return DataError(
             "data",
@@ -170,7 +174,6 @@ class ImageData(SubsetData):
         Raises:
             ConfigError: (index + 1)·n is more than the images left, or as in :class:`SubsetData`.
         """
-        super().check(world_size)
         available = len(self._pool) - self.num_held_out
         if (self.index + 1) * self.n > available:
             raise ConfigError(
@@ -187,6 +190,7 @@ class ImageData(SubsetData):
                 expected="less than the smaller side of the images",
                 remedy="lower --data.shift",
             )
+        super().check(world_size)
 
     @property
     def num_held_out(self) -> int:

@@ -13,6 +13,7 @@ from diffmem.data.labels import Labels, Part
 from diffmem.data.stream import BatchStream, RankBatches
 from diffmem.diffusion.scores import GaussianMixture
 from diffmem.errors import ConfigError, require_at_least, require_one_of
+from diffmem.limits import require_memory
 from diffmem.roles import Role
 from diffmem.transfer import send
 
@@ -115,10 +116,11 @@ class SubsetData(pl.LightningDataModule):
         self._resident_labels: Tensor | None = None
 
     def check(self, world_size: int = 1) -> None:
-        """Refuse a batch that the ranks cannot share.
+        """Refuse a batch that the ranks cannot share, and what no machine holds.
 
         Raises:
-            ConfigError: The batch size is no multiple of ``world_size``, or true labels that these data do not have.
+            ConfigError: The batch size is no multiple of ``world_size``, true labels that these data do not have, or
+                more samples than the machine's memory has room for.
         """
         if self.labels.kind == "true":
             self._check_true_label()
@@ -129,6 +131,11 @@ class SubsetData(pl.LightningDataModule):
                 expected=f"a multiple of {world_size}: the batch is shared by the ranks",
                 remedy="change --data.batch_size or --trainer.devices",
             )
+        for name, value in (("n", self.n), ("num_test", self.num_test), ("batch_size", self.batch_size)):
+            require_memory(name, value, 4 * value * self.sample_size, "data")
+        if self.num_duplicated:  # an epoch is a permutation of int64, two of which a batch may need
+            duplicates = f"{self.num_duplicated}:{self.num_copies}"
+            require_memory("duplicates", duplicates, 2 * 8 * self.epoch_size, "data")
 
     def _check_true_label(self) -> None:
         names, chosen = self.label_names, self.labels.attribute
@@ -158,6 +165,11 @@ class SubsetData(pl.LightningDataModule):
     def epoch_size(self) -> int:
         """Samples of an epoch, duplicates among them."""
         return self.n + self.num_duplicated * (self.num_copies - 1)
+
+    @property
+    def sample_size(self) -> int:
+        """Numbers in one sample, known before ``setup``."""
+        return self.unit_images(range(1)).numel()
 
     def unit_images(self, positions: range) -> Tensor:
         """Samples at ``positions`` of the order, (len(positions), \\*), in the units of the source, not centred."""

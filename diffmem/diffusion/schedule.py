@@ -7,6 +7,8 @@ from torch import Tensor
 
 from diffmem.errors import ParameterError, require_at_least
 
+_MOST_STEPS = 1_000_000
+
 
 class Schedule:
     """The times of a diffusion process that a model knows, by index.
@@ -57,11 +59,13 @@ class LinearSchedule(Schedule):
         alpha_bar: (num_steps,) float64, ∏(1−β).
 
     Raises:
-        ParameterError: Fewer than 2 steps, or not 0 < beta_start ≤ beta_end < 1.
+        ParameterError: Fewer than 2 steps or more than a million, or not 0 < beta_start ≤ beta_end < 1.
     """
 
     def __init__(self, num_steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 2e-2) -> None:
         require_at_least(2, num_steps=num_steps)
+        if num_steps > _MOST_STEPS:
+            raise ParameterError("num_steps", got=num_steps, expected=f"at most {_MOST_STEPS:,}")
         if not 0 < beta_start <= beta_end < 1:
             raise ParameterError("beta_start", got=(beta_start, beta_end), expected="0 < beta_start <= beta_end < 1")
         self.beta = torch.linspace(beta_start, beta_end, num_steps, dtype=torch.float64)

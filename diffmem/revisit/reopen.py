@@ -22,6 +22,7 @@ from diffmem.config.parser import CLI
 from diffmem.config.trust import reading_config_of, trusting
 from diffmem.errors import CheckpointError, ConfigError, require_one_of
 from diffmem.files import is_whole
+from diffmem.limits import require_memory
 from diffmem.roles import role_of
 from diffmem.runs.saved import saved_steps
 
@@ -99,9 +100,10 @@ class ReopenedRun:
         conditional model has label i mod K.
 
         Raises:
-            ConfigError: The run has no view of this name.
+            ConfigError: The run has no view of this name, or more samples than memory.
         """
         require_one_of(self.evaluation.views, "view", view)
+        require_memory("num", num, num * self.data.mean.numel() * 4)
         self.evaluation.seed = seed
         shape = tuple(self.data.train_images.shape[1:])
         self.model.eval()

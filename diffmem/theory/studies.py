@@ -13,6 +13,7 @@ from scipy import stats
 from torch import Tensor
 
 from diffmem.errors import ConfigError
+from diffmem.limits import require_memory
 from diffmem.theory.constants import noise_variance
 from diffmem.theory.dynamics import PopulationMoments, TrainingDynamics
 from diffmem.theory.saddle_point import Population
@@ -44,12 +45,14 @@ class Setting:
         """ratio·d as a whole number above 0.
 
         Raises:
-            ConfigError: It is not one.
+            ConfigError: It is not one, or its matrices, p × p or n × d, are larger than this machine's memory.
         """
         number = ratio * self.dim
         if number < 1 or abs(number - round(number)) > 1e-6:
             raise ConfigError(name, got=f"{ratio:g} at d = {self.dim}", expected=f"{name}·d a whole number above 0",
                               remedy=f"change {name} or dim")  # fmt: skip
+        columns = number if name == "psi_p" else self.dim
+        require_memory(name, f"{ratio:g} at d = {self.dim}", 8 * number * columns, remedy=f"lower {name} or dim")
         return round(number)
 
 

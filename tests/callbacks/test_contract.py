@@ -148,6 +148,7 @@ def test_diffmems_own_data_describe_themselves():
     assert described(data) is data
     mine = described(without(Images, "unused"))
     assert (mine.n, mine.num_test, mine.batch_size, mine.unit_images(range(2)).shape) == (8, 16, 4, (2, 1, 2, 2))
+    assert (data.sample_size, mine.sample_size) == (64, 4)
 
 
 def test_batches_of_another_kind_are_named():

@@ -93,6 +93,10 @@ def test_what_cannot_be_measured_is_refused(mixture):
         Likelihood(num_points=1).check(mixture, 1, RandomFeatures(8, 4))
     with pytest.raises(ConfigError, match="num_steps"):
         Likelihood(num_points=1, num_steps=1).check(mixture, 1, model)
+    with pytest.raises(ConfigError, match=r"likelihood\.num_points: got 1\d+, which sends .* images"):
+        Likelihood(num_points=10**10).check(mixture, 1, model)
+    with pytest.raises(ConfigError, match=r"scores\.num_points: got 1\d+, which sends .* images"):
+        ScoreDistance(t=[0.1], num_points=10**11).check(mixture, 1, model)
     with pytest.raises(ConfigError, match=r"scores\.t: .*time"):
         ScoreDistance(t=[100.0]).check(mixture, 1, model)
     for arguments in ({"t": []}, {"t": [0.1, 0.1]}, {"num_points": 0}, {"batch_size": 0}):

@@ -68,6 +68,7 @@ def test_the_points_follow_their_own_seed_alone():
     [
         ({"n": 1}, r"data\.n"),
         ({"dimension": 0}, r"data\.dimension"),
+        ({"dimension": 10**13}, r"data\.dimension: got 1\d+, which takes at least"),
         ({"population": [[1.0, 0.5]]}, r"data\.population"),
         ({"population": [[1.0]]}, r"data\.population"),
         ({"population": [[-1.0, 1.0]]}, r"data\.population"),
@@ -79,3 +80,10 @@ def test_the_points_follow_their_own_seed_alone():
 def test_impossible_data_are_refused(arguments, key):
     with pytest.raises(ConfigError, match=key):
         Gaussian(**arguments)
+
+
+@pytest.mark.parametrize("key", ["n", "num_test", "batch_size"])
+def test_more_points_than_memory_are_refused_before_any_is_drawn(key):
+    data = Gaussian(**{key: 10**13}, batch_mode="fixed")
+    with pytest.raises(ConfigError, match=rf"data\.{key}: got 1\d+, which takes at least .* of memory"):
+        data.check()

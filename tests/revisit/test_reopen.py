@@ -50,6 +50,7 @@ def test_samples_are_written_as_a_picture_an_array_or_a_folder(finished_run, tmp
 def test_a_mistake_is_one_line(finished_run, tmp_path, capsys):
     for arguments, what in {
         ("--num=0",): "--num: got 0",
+        ("--num=100000000000",): "--num: got 100000000000, which takes at least",
         ("--checkpoint=5",): "checkpoint: got 5",
         (f"--out={tmp_path}/a.jpeg",): "--out: got",
     }.items():

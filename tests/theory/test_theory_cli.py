@@ -78,6 +78,8 @@ def test_exponents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ["dynamics", "--dim", "4", "--psi-p", "4", "--psi-n", "2", "--step", "1e9"],
         ["phase", "--activation", "gelu"],
         ["times", "--seeds", "0"],
+        ["spectrum", "--dim", "100000"],
+        ["phase", "--dim", "1000000"],
     ],
 )
 def test_bad_values_end_in_one_line(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
