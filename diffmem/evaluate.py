@@ -125,7 +125,7 @@ def _record(run: ReopenedRun, overrides: Sequence[str]) -> dict[str, Any]:
     record = {"measurement": measurement_id(run.cli.keys), "run": str(run.folder), "overrides": list(overrides)}
     fid: FID = run.cli.config_init["fid"]
     if fid.inception is not None:
-        record["fid"] = fid.protocol(run.data, run.evaluation.num_samples)
+        record["fid"] = fid.protocol(run.data, run.evaluation.samples.num)
     return {**record, **environment(run.trainer)}
 
 

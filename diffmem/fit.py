@@ -33,8 +33,8 @@ def _fit(cli: CLI) -> int:
     from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
     from diffmem.callbacks.checkpoint import newest_checkpoint, read_checkpoint
-    from diffmem.callbacks.evaluation import tables_of
     from diffmem.callbacks.provenance import check_same_images, source_hashes, warn_of_changed_code
+    from diffmem.callbacks.tables import tables_of
     from diffmem.files import write_atomic
     from diffmem.jobs import launch
     from diffmem.runs.continuation import check_extension, is_finished, warn_of_missing_rows

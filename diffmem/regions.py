@@ -116,7 +116,7 @@ def compare_scores(
             each.model.eval()
         with torch.no_grad():
             states = trajectory(
-                run.evaluation.sampler,
+                run.evaluation.views[""].sampler,
                 run.model,
                 noise,
                 schedule,
@@ -143,7 +143,7 @@ def _score_of(run: ReopenedRun) -> ScoreAt:
     import torch
 
     def score(x_t: Tensor, index: int) -> Tensor:
-        parts = x_t.split(run.evaluation.batch_size)
+        parts = x_t.split(run.evaluation.samples.batch_size)
         return torch.cat([run.model.score(x, torch.full((len(x),), index, device=x.device)) for x in parts])
 
     return score

@@ -15,7 +15,7 @@ from small_run import SMALL, only_run
 
 from diffmem import evaluate, fit
 from diffmem.callbacks import provenance, training_loss
-from diffmem.callbacks.evaluation import evaluating
+from diffmem.callbacks.measurement import evaluating
 from diffmem.config.parser import CLI
 from diffmem.data.subset import Batch
 from diffmem.errors import EXIT_UNEXPECTED

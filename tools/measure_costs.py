@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from diffmem.callbacks.checkpoint import newest_checkpoint
-from diffmem.callbacks.evaluation import evaluating
+from diffmem.callbacks.measurement import evaluating
 from diffmem.callbacks.observer import EvaluationObserver, Snapshot
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import EXIT_DONE, CheckpointError
@@ -38,10 +38,11 @@ def costs_of(run: ReopenedRun) -> dict[str, float]:
         found[name] = time.process_time() - start
         return result
 
-    num, shape = run.evaluation.num_samples, tuple(run.data.train_images.shape[1:])
+    drawn, view = run.evaluation.samples, run.evaluation.views[""]
+    num, shape = drawn.num, tuple(run.data.train_images.shape[1:])
     with tempfile.TemporaryDirectory() as folder, evaluating(run.trainer, run.model):
         for _ in range(2):
-            samples = timed("samples", lambda: run.evaluation.sample(run.model, range(num), shape))
+            samples = timed("samples", lambda: drawn.draw(run.model, range(num), shape, view))
             snapshot = Snapshot(run.step or 0, samples, range(num), num, run.model, run.data, Path(folder))
             timed("neighbours", lambda shown=snapshot: [getattr(shown, name) for name in _SHARED])
             for callback in run.trainer.callbacks:  # type: ignore[attr-defined]

@@ -13,8 +13,9 @@ from diffmem.analysis.scaling import Prediction, predict
 from diffmem.analysis.timescales import MEMORIZATION_LEVEL, tau_mem
 from diffmem.analysis.window import PLATEAU_FACTOR, Rule, Window, check_rule, generalization_window
 from diffmem.callbacks.checkpoint import save_checkpoint
-from diffmem.callbacks.evaluation import Evaluation, table_path
+from diffmem.callbacks.evaluation import Evaluation
 from diffmem.callbacks.observer import EvaluationObserver, Row
+from diffmem.callbacks.tables import table_path
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, DataError, parameters_of, require_one_of
 from diffmem.files import read_table, write_atomic

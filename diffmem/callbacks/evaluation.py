@@ -1,25 +1,24 @@
 """Scheduled evaluation: samples are made once and every measurement reads them."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor, nn
 
-from diffmem import ranks, rng
-from diffmem.callbacks.calls import before_each_call
-from diffmem.callbacks.contract import Images, described, require_of_model
-from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot, view_folder
+from diffmem import ranks
+from diffmem.callbacks.contract import described, require_of_model
+from diffmem.callbacks.generated import GeneratedSamples
+from diffmem.callbacks.measurement import Measurement, RunAtStep, evaluating
+from diffmem.callbacks.observer import Row, observers_of
+from diffmem.callbacks.tables import table_path
 from diffmem.callbacks.updates import UpdateCallback
-from diffmem.callbacks.views import View, Weights, check_labels, check_view, labels_of_samples, weights_in_place
+from diffmem.callbacks.views import View, check_labels, check_view, prepare_views
 from diffmem.data.subset import SubsetData
-from diffmem.diffusion.sampling import check_sampling_steps, make_sampler
-from diffmem.errors import ConfigError, DataError, DivergenceError, parameters_of, require_at_least
+from diffmem.diffusion.sampling import check_sampling_steps
+from diffmem.errors import ConfigError, DataError, parameters_of, require_at_least
 from diffmem.files import put_row, read_steps
 from diffmem.limits import require_calls, require_memory
 from diffmem.roles import Role
@@ -49,10 +48,10 @@ class Evaluation(UpdateCallback):
             does not. None measures at every scheduled step.
 
     Attributes:
-        first_sample: Number of the noise that the first sample starts from; later sets of samples have others.
+        samples: Draws the samples.
+        views: The views by name, with what their samples are drawn by; "" is the default one.
         identity: Columns of every row that identify the run, such as n, optimizer and seed.
         seconds: Wall time of the evaluations since training (re)started.
-        share_sampled: Part of the samples of the evaluation in progress that is drawn, in [0, 1].
 
     Raises:
         ConfigError: A count below 1, steps of an unknown form, a budget that is no share, or a trainer without
@@ -75,18 +74,8 @@ class Evaluation(UpdateCallback):
         views: list[View] | None = None,
         budget: float | None = None,
     ) -> None:
-        require_at_least(1, "evaluation", num_samples=num_samples, batch_size=batch_size)
-        with parameters_of("evaluation", num_steps="sampling_steps"):
-            self.sampler = make_sampler(sampler, sampling_steps)
-        self.views = {view.name: view for view in (View(), *(views or ()))}
-        if len(self.views) <= len(views or ()):
-            names = [view.name or "the default view, which is always there" for view in views or ()]
-            raise ConfigError(
-                "evaluation.views", got=", ".join(names), expected="different views", remedy="set --evaluation.views"
-            )
-        with parameters_of("evaluation.views", weight="guidance"):
-            self._guidance = {name: view.make_guidance() for name, view in self.views.items()}
-            self._samplers = {name: view.make_sampler(sampler, sampling_steps) for name, view in self.views.items()}
+        self.samples = GeneratedSamples(num_samples, batch_size, seed)
+        self.views = prepare_views(views or (), sampler, sampling_steps)
         if budget is not None and not 0 < budget < 1:
             raise ConfigError(
                 "evaluation.budget",
@@ -95,13 +84,10 @@ class Evaluation(UpdateCallback):
                 remedy="set --evaluation.budget, e.g. 0.3",
             )
         scheduled_steps(steps, max_steps=1)
-        self.steps, self.num_samples, self.batch_size = steps, num_samples, batch_size
-        self.seed, self.budget = seed, budget
+        self.steps, self.budget = steps, budget
         self._is_checked = False
-        self.first_sample = 0
         self.identity: Row = {}
-        self.seconds = self.share_sampled = 0.0
-        self._start = self._latest = 0.0
+        self.seconds = self._start = self._latest = 0.0
         self._schedule: Sequence[int] = ()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -146,13 +132,13 @@ class Evaluation(UpdateCallback):
     def evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Row:
         """Measure all views now, write their rows and return that of the default view. A collective."""
         start = time.perf_counter()
-        data: Images = trainer.datamodule  # type: ignore[attr-defined]
-        rows = self.measure_views(trainer, pl_module, data, trainer.global_step, Path(trainer.default_root_dir))
+        data, folder = trainer.datamodule, Path(trainer.default_root_dir)  # type: ignore[attr-defined]
+        rows = self.measure_views(RunAtStep(trainer, pl_module, data, trainer.global_step, folder))
         if trainer.is_global_zero:
             for name, row in rows.items():
                 put_row(table_path(trainer, name), row)
         row = rows[""]
-        for observer in _observers(trainer):
+        for observer in observers_of(trainer):
             observer.on_row(trainer, row)
         self._latest = time.perf_counter() - start
         self.seconds += self._latest
@@ -167,161 +153,40 @@ class Evaluation(UpdateCallback):
         """
         self._is_checked = True
         scheduled_steps(self.steps, trainer.max_steps)
-        num_samples = self._num_samples_of(model)
+        num_samples = self.samples.num_of(model)
         if num_samples:
             require_of_model(model, "schedule", "sample")
-            for name, sampler in self._samplers.items():
+            for name, each in self.views.items():
                 with parameters_of(f"evaluation.views {name}" if name else "evaluation", num_steps="sampling_steps"):
-                    check_sampling_steps(sampler.num_steps, model.schedule)
+                    check_sampling_steps(each.sampler.num_steps, model.schedule)
             on_a_node = num_samples / trainer.num_nodes * data.sample_size * 4
             require_memory("num_samples", num_samples, on_a_node, "evaluation")
-            calls = num_samples * sum(sampler.num_steps for sampler in self._samplers.values())
+            calls = num_samples * sum(each.sampler.num_steps for each in self.views.values())
             require_calls("num_samples", num_samples, calls, "evaluation")
-        for view in self.views.values():
-            check_view(view, model, trainer.callbacks)  # type: ignore[attr-defined]
+        for each in self.views.values():
+            check_view(each.view, model, trainer.callbacks)  # type: ignore[attr-defined]
         check_labels(model, data)
-        for observer in _observers(trainer):
+        for observer in observers_of(trainer):
             observer.check(data, num_samples, model)
 
-    def _num_samples_of(self, model: pl.LightningModule) -> int:
-        return self.num_samples if hasattr(model, "sample") else 0
+    def measure(self, at: RunAtStep) -> Row:
+        """The row of the run at a step in the default view. A collective: every rank takes part."""
+        return self.measure_views(at, [""])[""]
 
-    def measure(self, trainer: pl.Trainer, pl_module: pl.LightningModule, data: Images, step: int, folder: Path) -> Row:
-        """The row of the model's present weights, those of ``step``, in the default view. A collective."""
-        return self.measure_views(trainer, pl_module, data, step, folder, [""])[""]
-
-    def measure_views(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        data: Images,
-        step: int,
-        folder: Path,
-        names: Iterable[str] | None = None,
-    ) -> dict[str, Row]:
-        """The rows of ``step`` in the views of these names, or in all. A collective: every rank takes part.
-
-        What needs no samples is measured once for all views of the same weights.
-        """
-        rows: dict[str, Row] = {}
-        of_weights: dict[tuple[Weights, EvaluationObserver], Row] = {}
-        with evaluating(trainer, pl_module):
+    def measure_views(self, at: RunAtStep, names: Iterable[str] | None = None) -> dict[str, Row]:
+        """The rows in the views of these names, or in all. A collective."""
+        rows, measurement = {}, Measurement(at, self.samples)
+        with evaluating(at.trainer, at.model):
             for name in self.views if names is None else names:
-                view = self.views[name]
-                with weights_in_place(view, pl_module, trainer.callbacks):  # type: ignore[attr-defined]
-                    rows[name] = self._measure_view(trainer, pl_module, data, step, folder, view, of_weights)
+                rows[name] = {**measurement.row(self.views[name]), **self.identity, **self._columns(name)}
         return rows
 
-    def _measure_view(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        data: Images,
-        step: int,
-        folder: Path,
-        view: View,
-        of_weights: dict[tuple[Weights, EvaluationObserver], Row],
-    ) -> Row:
-        observers, num_samples = _observers(trainer), self._num_samples_of(pl_module)
-        row: dict[str, float | int | str | None] = {
-            **self._row_start(trainer, data, step),
-            "num_samples": num_samples,
-            "sampler": self.sampler.name if num_samples else None,
-            **(pl_module.columns(step) if hasattr(pl_module, "columns") else {}),
-        }
-        numbers = ranks.share(num_samples)
-
-        def announce() -> None:
-            for observer in observers:
-                observer.on_sampling(trainer, pl_module)
-
-        samples = self.sample(pl_module, numbers, data.train_images.shape[1:], announce, view.name)
-        snapshot = Snapshot(
-            step=step,
-            samples=self._finite(step, samples),
-            numbers=numbers,
-            num_samples=num_samples,
-            model=pl_module,
-            data=data,
-            folder=folder,
-            view=view.name,
-            labels=labels_of_samples(pl_module, numbers),
-        )
-        # one process can stop at any call of the network; several only where all of them call it
-        with before_each_call(pl_module, announce if ranks.rank_and_world()[1] == 1 else None):
-            for observer in observers:
-                if not observer.needs_samples:
-                    key = (view.weights, observer)
-                    if key not in of_weights:
-                        of_weights[key] = observer.measure(snapshot)
-                    row.update(of_weights[key])
-                elif num_samples:
-                    row.update(observer.measure(snapshot))
-        return {**row, **self.identity, **self._columns(view)}
-
-    def _columns(self, view: View) -> dict[str, float | int | str]:
+    def _columns(self, name: str) -> dict[str, float | int | str]:
         """What tells the views of a run from each other; nothing where there is one."""
         if len(self.views) == 1:
             return {}
-        setting = {"setting": f"{self.identity['setting']}-{view.name}"} if view.name and self.identity else {}
-        return {**setting, **view.columns(self._samplers[view.name])}
-
-    def sample(
-        self,
-        pl_module: pl.LightningModule,
-        numbers: range,
-        shape: tuple[int, ...],
-        announce: Callable[[], None] = lambda: None,
-        view: str = "",
-    ) -> Tensor:
-        """Samples number ``numbers``, (len(numbers), \\*shape); ``announce`` is called equally often on every rank.
-
-        It is called before each batch, and before each call of the network for a batch that every rank has.
-        """
-        found = [torch.empty(0, *shape, device=pl_module.device)]
-        world_size = ranks.rank_and_world()[1]
-        smallest_share, rest = divmod(self._num_samples_of(pl_module), world_size)
-        of_all = range(0, max(smallest_share + min(rest, 1), len(numbers)), self.batch_size)
-        sampler = self._samplers[view]
-        for start in of_all:
-            self.share_sampled = start / of_all.stop
-            announce()
-            if batch := numbers[start : start + self.batch_size]:
-                a_call = len(batch) / of_all.stop / sampler.num_steps
-                noise = partial(self._noise, batch, tuple(shape), pl_module.device)
-                labels = labels_of_samples(pl_module, batch)
-                told = {} if labels is None else {"labels": labels, "guidance": self._guidance[view]}
-                announced = world_size == 1 or start < smallest_share
-                with before_each_call(pl_module, partial(self._step, a_call, announce) if announced else None):
-                    found.append(pl_module.sample(noise(), sampler, noise, **told).float())
-        return torch.cat(found)
-
-    def _step(self, share: float, announce: Callable[[], None]) -> None:
-        """One more step of the sampler is begun, ``share`` of all that are drawn."""
-        self.share_sampled = min(self.share_sampled + share, 1.0)
-        announce()
-
-    def _noise(self, numbers: range, shape: tuple[int, ...], device: torch.device, index: int | None = None) -> Tensor:
-        """What samples number ``numbers`` start from, or what a stochastic step that leaves ``index`` adds to them."""
-        numbers = range(self.first_sample + numbers.start, self.first_sample + numbers.stop)
-        return rng.normals(self.seed, "sample" if index is None else f"sample/{index}", numbers, shape).to(device)
-
-    @staticmethod
-    def _finite(step: int, samples: Tensor) -> Tensor:
-        if ranks.any_rank(not samples.isfinite().all(), samples.device):
-            raise DivergenceError(step, "samples that are not finite")
-        return samples
-
-    def _row_start(self, trainer: pl.Trainer, data: Images, step: int) -> dict[str, float | int]:
-        batch_size = data.batch_size * trainer.accumulate_grad_batches
-        images_seen = step * batch_size
-        return {
-            "step": step,
-            "images_seen": images_seen,
-            "epochs": images_seen / len(data.train_images),
-            "batch_size": batch_size,
-            "num_test": len(data.test_images),
-        }
+        setting = {"setting": f"{self.identity['setting']}-{name}"} if name and self.identity else {}
+        return {**setting, **self.views[name].columns}
 
 
 def seconds_evaluating(trainer: pl.Trainer) -> float:
@@ -331,35 +196,4 @@ def seconds_evaluating(trainer: pl.Trainer) -> float:
 
 def share_sampled(trainer: pl.Trainer) -> float:
     """Part of the samples of the evaluation in progress that is drawn, in [0, 1]."""
-    return max((each.share_sampled for each in trainer.callbacks if isinstance(each, Evaluation)), default=0.0)
-
-
-def tables_of(trainer: pl.Trainer) -> list[Path]:
-    """Where the rows of a run are: its own table, those of its observers, those of its views."""
-    folder = Path(trainer.default_root_dir)
-    further = (folder / name for observer in _observers(trainer) for name in observer.tables)
-    return [table_path(trainer), *further, *folder.glob("views/*/*.csv")]
-
-
-def _observers(trainer: pl.Trainer) -> list[EvaluationObserver]:
-    return [each for each in trainer.callbacks if isinstance(each, EvaluationObserver)]
-
-
-def table_path(trainer: pl.Trainer, view: str = "") -> Path:
-    """The ``evaluations.csv`` of the run, or of the view of this name."""
-    return view_folder(Path(trainer.default_root_dir), view) / "evaluations.csv"
-
-
-@contextmanager
-def evaluating(trainer: pl.Trainer, module: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients in the trainer's precision; each submodule's own mode comes back after."""
-    modes = {each: each.training for each in module.modules()}
-    module.eval()
-    module.zero_grad()  # used up, and with CUDA graphs in memory that the network's next call takes
-    try:
-        # not inference_mode, after which a compiled network cannot be trained (pytorch issue 135892)
-        with torch.no_grad(), trainer.strategy.precision_plugin.forward_context():
-            yield
-    finally:
-        for each, training in modes.items():
-            each.training = training
+    return max((each.samples.share_drawn for each in trainer.callbacks if isinstance(each, Evaluation)), default=0.0)

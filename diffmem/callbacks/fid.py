@@ -102,7 +102,7 @@ class FID(EvaluationObserver):
         if self.inception is None or not trainer.is_global_zero:
             return
         (evaluation,) = (each for each in trainer.callbacks if isinstance(each, Evaluation))
-        protocol = self.protocol(trainer.datamodule, evaluation.num_samples)  # type: ignore[attr-defined]
+        protocol = self.protocol(trainer.datamodule, evaluation.samples.num)  # type: ignore[attr-defined]
         update_record(Path(trainer.default_root_dir), fid=protocol)
 
     def protocol(self, data: ImageData, num_samples: int) -> dict[str, Any]:

@@ -156,3 +156,8 @@ class EvaluationObserver(pl.Callback):
 
     def on_row(self, trainer: pl.Trainer, row: Row) -> None:
         """The row of a step is complete and, on rank 0, written."""
+
+
+def observers_of(trainer: pl.Trainer) -> list[EvaluationObserver]:
+    """Those among the trainer's callbacks, in their order."""
+    return [each for each in trainer.callbacks if isinstance(each, EvaluationObserver)]  # type: ignore[attr-defined]

@@ -1,9 +1,9 @@
 """Views: ways of looking at the weights of one scheduled step."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import lightning.pytorch as pl
 import torch
@@ -13,7 +13,7 @@ from diffmem.callbacks.average import Average
 from diffmem.data.subset import SubsetData
 from diffmem.diffusion.guidance import Guidance
 from diffmem.diffusion.sampling import Sampler, make_sampler
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, parameters_of
 
 #: The weights themselves, or the decay of one of their averages.
 Weights = Literal["raw"] | float
@@ -53,26 +53,47 @@ class View:
         interval = "" if self.interval is None else f"@{self.interval[0]:g}-{self.interval[1]:g}"
         return f"{self.guidance:g}{interval}"
 
-    def make_guidance(self) -> Guidance:
-        """Its guidance.
+    def prepared(self, sampler: str, sampling_steps: int) -> "PreparedView":
+        """It with its guidance and sampler; ``sampler`` and ``sampling_steps`` are those of the default view.
 
         Raises:
-            ParameterError: A weight or times that cannot be used.
+            ParameterError: A weight or times that cannot be used, or a sampler that does not exist.
         """
-        return Guidance(self.guidance, self.interval)
+        chosen = make_sampler(self.sampler or sampler, self.sampling_steps or sampling_steps)
+        return PreparedView(self, Guidance(self.guidance, self.interval), chosen)
 
-    def make_sampler(self, sampler: str, sampling_steps: int) -> Sampler:
-        """Its sampler, where ``sampler`` and ``sampling_steps`` are those of the default view.
 
-        Raises:
-            ParameterError: A sampler that does not exist.
-        """
-        return make_sampler(self.sampler or sampler, self.sampling_steps or sampling_steps)
+class PreparedView(NamedTuple):
+    """A view with what its samples are drawn by."""
 
-    def columns(self, sampler: Sampler) -> dict[str, float | int | str]:
+    view: View
+    guidance: Guidance
+    sampler: Sampler
+
+    @property
+    def columns(self) -> dict[str, float | int | str]:
         """What tells the rows of this view from those of another."""
-        guidance = self._guidance_name if self.interval and self.guidance else float(f"{self.guidance:g}")
-        return {"weights": self.weights, "guidance": guidance, "sampler": sampler.name}
+        weights, weight = self.view.weights, self.view.guidance
+        guidance = self.view._guidance_name if self.view.interval and weight else float(f"{weight:g}")
+        return {"weights": weights, "guidance": guidance, "sampler": self.sampler.name}
+
+
+def prepare_views(views: Sequence[View], sampler: str, sampling_steps: int) -> dict[str, PreparedView]:
+    """The default view, named "", and ``views``, by name.
+
+    Raises:
+        ConfigError: A sampler or guidance that cannot be, or two views of one name.
+    """
+    with parameters_of("evaluation", num_steps="sampling_steps"):
+        found = {"": View().prepared(sampler, sampling_steps)}
+    with parameters_of("evaluation.views", weight="guidance", num_steps="sampling_steps"):
+        found.update((view.name, view.prepared(sampler, sampling_steps)) for view in views)
+    if len(found) <= len(views):
+        names = [view.name or "the default view, which is always there" for view in views]
+        raise ConfigError(
+            "evaluation.views", got=", ".join(names), expected="different views", remedy="set --evaluation.views"
+        )
+    return found
 
 
 def check_view(view: View, model: pl.LightningModule, callbacks: Iterable[pl.Callback]) -> None:

@@ -143,9 +143,9 @@ class _Measuring:
         self._states = {step: path for step, path in saved_steps(folder).items() if is_whole(path)}
         scheduled: dict[int, Mapping[str, Any]] = {**read_steps(folder / "evaluations.csv")}
         self.rows = {**scheduled, **read_steps(self._table)}
-        self.size, self.newest = self._run.evaluation.num_samples, max(self._states, default=0)
+        self.size, self.newest = self._run.evaluation.samples.num, max(self._states, default=0)
         self._update = _TRAINING * self._run.data.batch_size * self._run.trainer.accumulate_grad_batches
-        self._set = self.size * self._run.evaluation.sampler.num_steps
+        self._set = self.size * self._run.evaluation.views[""].sampler.num_steps
         self._whole = max(scheduled) * self._update + len(scheduled) * self._set
 
     def price(self, step: int) -> float:
@@ -157,7 +157,7 @@ class _Measuring:
         """The row of ``step`` with one more set of samples, which is written."""
         self._run.load(self._state(step))
         known = self.rows.get(step)
-        self._run.evaluation.first_sample = int(float(known["num_samples"])) if known else 0
+        self._run.evaluation.samples.first = int(float(known["num_samples"])) if known else 0
         row = self._run.measure(step, self.folder / "refined")
         self.rows[step] = row if known is None else pool([known, row])
         with locked(self._table.with_name(f".{REFINED}.lock"), wait=True):

@@ -13,6 +13,7 @@ from torch import Tensor
 from diffmem.callbacks.checkpoint import newest_checkpoint, read_checkpoint
 from diffmem.callbacks.early_stopping import CHECKPOINT as GENERALIZATION
 from diffmem.callbacks.evaluation import Evaluation
+from diffmem.callbacks.measurement import RunAtStep
 from diffmem.callbacks.observer import Row
 from diffmem.callbacks.provenance import check_same_images, environment, read_record, warn_of_rounding
 from diffmem.callbacks.views import weights_in_place
@@ -87,11 +88,11 @@ class ReopenedRun:
 
     def measure(self, step: int, folder: Path) -> Row:
         """The row of the present weights, those of ``step``; measurements keep their own files in ``folder``."""
-        return self.evaluation.measure(self.trainer, self.model, self.data, step, folder)
+        return self.evaluation.measure(RunAtStep(self.trainer, self.model, self.data, step, folder))
 
     def measure_views(self, step: int, folder: Path) -> dict[str, Row]:
         """The same in every view of the run, by name; "" is the default one."""
-        return self.evaluation.measure_views(self.trainer, self.model, self.data, step, folder)
+        return self.evaluation.measure_views(RunAtStep(self.trainer, self.model, self.data, step, folder))
 
     def sample(self, num: int, seed: int = 0, view: str = "") -> Tensor:
         """Samples (num, \\*) in the units of the source, for images those of [0, 1], not clamped.
@@ -104,12 +105,12 @@ class ReopenedRun:
         """
         require_one_of(self.evaluation.views, "view", view)
         require_memory("num", num, num * self.data.mean.numel() * 4)
-        self.evaluation.seed = seed
+        self.evaluation.samples.seed = seed
         shape = tuple(self.data.train_images.shape[1:])
         self.model.eval()
-        in_view = weights_in_place(self.evaluation.views[view], self.model, self.trainer.callbacks)
-        with torch.no_grad(), in_view:
-            samples = self.evaluation.sample(self.model, range(num), shape, view=view)
+        prepared = self.evaluation.views[view]
+        with torch.no_grad(), weights_in_place(prepared.view, self.model, self.trainer.callbacks):
+            samples = self.evaluation.samples.draw(self.model, range(num), shape, prepared)
         return self.data.to_unit(samples)
 
 

@@ -13,6 +13,7 @@ from same_run import assert_same_run
 from small_run import ROOT, SMALL, only_run
 
 from diffmem.callbacks import Average, Evaluation, EvaluationObserver
+from diffmem.callbacks.measurement import RunAtStep
 from diffmem.callbacks.views import View
 from diffmem.data.subset import Batch
 from diffmem.errors import ConfigError
@@ -134,7 +135,7 @@ def measured(evaluation, *callbacks):
     for each in callbacks:
         if isinstance(each, Average):
             each.begin(module, fresh=True)
-    return evaluation.measure_views(trainer, module, data, 5, None), module
+    return evaluation.measure_views(RunAtStep(trainer, module, data, 5, None)), module
 
 
 def test_views_share_noise_and_labels_and_what_needs_no_samples_is_measured_once_for_each_weights():
@@ -163,10 +164,9 @@ def test_the_raw_view_is_what_it_is_alone():
 def test_a_sample_of_a_conditional_model_does_not_depend_on_batch_or_rank():
     evaluation = Evaluation(num_samples=7, sampling_steps=5, views=[View(guidance=2.0)])
     _, module = measured(evaluation, Counts(True))
+    view = evaluation.views["guidance2"]
     with torch.no_grad():
-        whole, part = (
-            evaluation.sample(module, numbers, (4,), view="guidance2") for numbers in (range(7), range(3, 7))
-        )
+        whole, part = (evaluation.samples.draw(module, numbers, (4,), view) for numbers in (range(7), range(3, 7)))
     torch.testing.assert_close(part, whole[3:])
 
 

@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 
 from diffmem import files, fit
-from diffmem.callbacks import checkpoint, evaluation, observer, pictures, status
+from diffmem.callbacks import checkpoint, evaluation, generated, observer, pictures, status
 from diffmem.models import DDPM
 
 HOOKS = {
     "step": (DDPM, "training_step"),
-    "sampling": (evaluation.Evaluation, "sample"),
+    "sampling": (generated.GeneratedSamples, "draw"),
     "batch": (DDPM, "sample"),
     "row": (evaluation, "put_row"),
     "table": (observer, "put_rows"),
