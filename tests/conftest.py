@@ -2,11 +2,13 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
-from small_run import only_run, run_fit
+from launcher import Launcher
+from small_run import SMALL, only_run
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # a busy machine is no failure: nothing here is timed
@@ -17,9 +19,21 @@ hypothesis.settings.load_profile("untimed")
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of one uninterrupted small run. Read it, do not write in it."""
+    from diffmem import fit
+
     run_root = tmp_path_factory.mktemp("finished")
-    run_fit(run_root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["diffmem"])
+        assert fit.main([*SMALL, f"--run_root={run_root}"]) == 0
     return only_run(run_root)
+
+
+@pytest.fixture(scope="session")
+def launch() -> Iterator[Launcher]:
+    """``launch(args, world=2)``: runs diffmem in processes of its own and returns their exit codes."""
+    launcher = Launcher()
+    yield launcher
+    assert launcher.close() == 0
 
 
 @pytest.fixture(autouse=True)

@@ -1,15 +1,13 @@
 """A run is a pure function of its config: kills, resumes and evaluations leave no trace in its numbers."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 from same_run import assert_same_run
-from small_run import ROOT, SMALL, only_run, run_fit
+from small_run import SMALL, only_run
 
+from diffmem import fit
 from diffmem.files import read_table
 
 
@@ -49,23 +47,15 @@ def test_evaluations_have_a_row_for_each_scheduled_step(finished_run):
 
 
 @pytest.mark.parametrize(("event", "count"), [("sampling", 3), ("row", 2), ("checkpoint", 2), ("link", 2), ("step", 6)])
-def test_sigkill_and_the_same_command_again(tmp_path, finished_run, event, count):
-    command = [
-        sys.executable,
-        str(ROOT / "tests/support/kill_at.py"),
-        event,
-        str(count),
-        *SMALL,
-        f"--run_root={tmp_path}",
-    ]
-    killed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": "."})
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    run_fit(tmp_path)
+def test_sigkill_and_the_same_command_again(launch, tmp_path, finished_run, event, count):
+    command = [*SMALL, f"--run_root={tmp_path}"]
+    assert launch(command, fault=["SIGKILL", event, count, 0]) == [-signal.SIGKILL]
+    assert launch(command) == [0]
     assert_same_run(only_run(tmp_path), finished_run)
 
 
-def test_a_finished_run_is_left_alone(tmp_path, finished_run):
+def test_a_finished_run_is_left_alone(finished_run, capsys):
     before = {path: path.stat().st_mtime_ns for path in finished_run.rglob("*")}
-    result = run_fit(finished_run.parent.parent)
-    assert "finished before" in result.stdout
+    assert fit.main([*SMALL, f"--run_root={finished_run.parent.parent}"]) == 0
+    assert "finished before" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in finished_run.rglob("*")} == before

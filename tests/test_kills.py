@@ -6,17 +6,14 @@ is in configs/README.md. The tests of single moments, which always run, are thos
 """
 
 import json
-import os
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from same_run import assert_same_run
-from small_run import ROOT, SMALL, only_run
+from small_run import SMALL, only_run
 
 from diffmem.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_SYSTEM
 
@@ -25,7 +22,6 @@ CHUNKS = 10
 FAULTS = [*["SIGKILL"] * 5, *["SIGTERM", "SIGINT", "SIGUSR1", "SIGTERM", "SIGUSR1"], "full", "full"]
 AIMED = ["start", "step", "batch", "row", "checkpoint", "link", "table", "picture", "status", "publish"]
 SHAPE = [
-    "--data.num_test=24",
     "--losses.num_draws=1",
     "--evaluation.num_samples=12",
     "--pictures.num_samples=4",
@@ -58,44 +54,28 @@ def stages_of(world: int) -> list[Stage]:
     return fits if world == 2 else [*fits, Stage("replay", "evaluate", ["--at=1,3,7"], 1)]
 
 
-class Server:
-    """``forked_ranks.py``, which starts commands within a tenth of a second."""
+@pytest.fixture(scope="module")
+def launch_stage(launch):
+    """``launch_stage(stage, root, fault)``: exit codes of the ranks."""
 
-    def __init__(self, log: Path) -> None:
-        self.log = log.open("w")
-        script = [sys.executable, str(ROOT / "tests/support/forked_ranks.py")]
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join((".", "tests/support"))}
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(script, stdin=pipe, stdout=pipe, stderr=self.log, text=True, cwd=ROOT, env=env)
-
-    def launch(self, stage: Stage, root: Path, fault: list | None = None) -> list[int | None]:
-        """Exit codes of the ranks."""
+    def launch_stage(stage: Stage, root: Path, fault: list | None = None) -> list[int | None]:
+        print(json.dumps(fault), stage.name, flush=True)
         where = [f"--run_root={root}"] if stage.command == "fit" else [str(only_run(root))]
-        plan = {"world": stage.world, "command": stage.command, "args": [*where, *stage.args], "fault": fault}
-        print(json.dumps(fault), stage.name, file=self.log, flush=True)
-        self.process.stdin.write(json.dumps(plan) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        return launch([*where, *stage.args], stage.world, fault, stage.command)
+
+    return launch_stage
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("log") / "log.txt")
-    yield server
-    server.process.stdin.close()
-    assert server.process.wait(100) == 0
-
-
-@pytest.fixture(scope="module")
-def undisturbed(server, tmp_path_factory):
+def undisturbed(launch_stage, tmp_path_factory):
     """Folder and seconds of each stage, by the number of ranks."""
     found = {}
-    server.launch(stages_of(1)[0], tmp_path_factory.mktemp("warm"))  # what is read from disk for the first time
+    launch_stage(stages_of(1)[0], tmp_path_factory.mktemp("warm"))  # what is read from disk for the first time
     for world in (1, 2):
         root, seconds = tmp_path_factory.mktemp(f"undisturbed{world}"), {}
         for stage in stages_of(world):
             start = time.monotonic()
-            assert server.launch(stage, root) == [EXIT_DONE] * stage.world
+            assert launch_stage(stage, root) == [EXIT_DONE] * stage.world
             seconds[stage.name] = time.monotonic() - start
         found[world] = root, seconds
     return found
@@ -137,7 +117,7 @@ def delivered(kind: str, codes: list[int | None]) -> bool:
 @pytest.mark.by_hand
 @pytest.mark.parametrize("world", [1, 2], ids=["one_rank", "two_ranks"])
 @pytest.mark.parametrize("chunk", range(CHUNKS), ids=[f"chunk{number}" for number in range(CHUNKS)])
-def test_a_run_ended_at_random_moments(chunk, world, server, undisturbed, tmp_path):
+def test_a_run_ended_at_random_moments(chunk, world, launch_stage, undisturbed, tmp_path):
     draw = random.Random(100 * world + chunk)
     reference, seconds = undisturbed[world]
     left = draw.sample(FAULTS, len(FAULTS))
@@ -152,13 +132,13 @@ def test_a_run_ended_at_random_moments(chunk, world, server, undisturbed, tmp_pa
                 wanted = [kind for kind in left if stage.command == "fit" or kind == "SIGKILL"]
                 if not wanted or done:
                     break
-                codes = server.launch(stage, root, draw_fault(draw, wanted[0], stage, seconds[stage.name]))
+                codes = launch_stage(stage, root, draw_fault(draw, wanted[0], stage, seconds[stage.name]))
                 done = set(codes) == {EXIT_DONE}
                 if delivered(wanted[0], codes):
                     left.remove(wanted[0])
                     counts[f"{wanted[0]} {stage.name}"] = counts.get(f"{wanted[0]} {stage.name}", 0) + 1
             if not done:
-                assert server.launch(stage, root) == [EXIT_DONE] * stage.world
+                assert launch_stage(stage, root) == [EXIT_DONE] * stage.world
         folder, expected = only_run(root), only_run(reference)
         assert_same_run(folder, expected)
         assert contents(folder) == contents(expected)

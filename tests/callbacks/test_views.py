@@ -1,16 +1,13 @@
 """Several views of one training: what they share, and that neither ranks, kills nor extension change them."""
 
-import json
 import math
-import os
-import subprocess
-import sys
+import signal
 from types import SimpleNamespace
 
 import pytest
 import torch
 from same_run import assert_same_run
-from small_run import ROOT, SMALL, only_run
+from small_run import SMALL, only_run
 
 from diffmem.callbacks import Average, Evaluation, EvaluationObserver
 from diffmem.callbacks.measurement import RunAtStep
@@ -32,38 +29,21 @@ CONDITIONAL = [
     "--losses.num_draws=1",
     "--pictures.num_samples=2",
     "--evaluation.steps=[2,3]",
-    "--data.num_test=24",
 ]
 NAMES = ["average0", "average0.9", "guidance1", "average0.9-guidance3-ddpm"]
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(launch, tmp_path_factory):
     """A run that two ranks begin, are killed in, end, and extend; the undisturbed one; the same by one rank."""
     root = tmp_path_factory.mktemp("views")
+    disturbed, whole, one = ([*CONDITIONAL, f"--run_root={root / name}"] for name in ("disturbed", "whole", "one"))
     two = ["--trainer.devices=2", "--trainer.strategy=ddp"]
-    short = [*two, "--run_root=disturbed", "--trainer.max_steps=3"]
-    launches = [
-        # when two of the five views of step 3 have their rows
-        {"world": 2, "args": short, "fault": ["SIGKILL", "row", 12, 0]},
-        {"world": 2, "args": short, "fault": None},
-        {"world": 2, "args": [*two, "--run_root=disturbed"], "fault": None},
-        {"world": 2, "args": [*two, "--run_root=whole"], "fault": None},
-        {"world": 1, "args": ["--run_root=one"], "fault": None},
-    ]
-    for each in launches:
-        each["args"] = [*CONDITIONAL, *each["args"]]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tests/support/forked_ranks.py")],
-        input="".join(f"{json.dumps(each)}\n" for each in launches),
-        capture_output=True,
-        text=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stderr
-    assert [json.loads(line) for line in done.stdout.splitlines()][1:] == [[0, 0]] * 3 + [[0]], done.stderr
+    short = [*disturbed, *two, "--trainer.max_steps=3"]
+    # when two of the five views of step 3 have their rows
+    assert -signal.SIGKILL in launch(short, 2, ["SIGKILL", "row", 12, 0])
+    assert launch(short, 2) == launch([*disturbed, *two], 2) == launch([*whole, *two], 2) == [0, 0]
+    assert launch(one) == [0]
     return {name: only_run(root / name) for name in ("disturbed", "whole", "one")}
 
 

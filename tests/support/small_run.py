@@ -13,6 +13,7 @@ SMALL = [
     "--model.network.dropout=0.1",
     "--data.n=16",
     "--data.batch_size=8",
+    "--data.num_test=24",
     "--trainer.max_steps=6",
     "--trainer.accelerator=cpu",
     "--evaluation.steps=[2,4]",
