@@ -10,8 +10,9 @@ ROWS = [("10", "3", "1"), ("20", "0", "2"), ("20", "3", "5"), ("40", "1", "1")]
 
 
 def test_the_first_step_of_each_image_and_infinity_for_the_others():
-    rows = [dict(zip(("step", "image", "copies"), row, strict=True)) for row in reversed(ROWS)]
+    rows = [dict(zip(("step", "image", "copies"), row, strict=True)) for row in ROWS]
     assert first_copied(5, rows).tolist() == [20, 40, math.inf, 10, math.inf]
+    assert first_copied(5, rows[::-1]).tolist() == [20, 40, math.inf, 10, math.inf]
     assert first_copied(2, []).tolist() == [math.inf] * 2
 
 

@@ -50,6 +50,17 @@ def test_what_is_drawn_is_told_at_every_step_of_the_sampler(batch_size):
     assert shares[-1] == pytest.approx(1)
 
 
+def test_the_noise_of_each_step_and_the_first_are_fresh():
+    class Noises(Linear):
+        def sample(self, x, sampler, noise):
+            self.seen = torch.stack([x, noise(19), noise(7)])
+            return x
+
+    model = Noises()
+    GeneratedSamples(10, 10, 0).draw(model, range(10), (2,), View().prepared("ddpm", 7))
+    assert len(model.seen.unique()) == 60
+
+
 def test_a_model_that_cannot_sample_has_no_samples():
     assert GeneratedSamples(10, 4, 0).num_of(Linear()) == 10
     assert GeneratedSamples(10, 4, 0).num_of(torch.nn.Linear(2, 2)) == 0

@@ -2,7 +2,9 @@
 
 from types import SimpleNamespace
 
+import pytest
 import torch
+from scipy.stats import binomtest
 
 from diffmem.callbacks import PerClass
 from diffmem.callbacks.observer import Snapshot
@@ -19,7 +21,9 @@ def test_a_copy_counts_for_the_label_it_was_asked_for(tmp_path):
     rows = read_table(tmp_path / "views/guidance3/per_class.csv")
     assert [(row["step"], row["label"], row["num_samples"]) for row in rows] == [("7", "0", "3"), ("7", "1", "2")]
     assert [float(row["f_mem"]) for row in rows] == [2 / 3, 1 / 2]
-    assert all(float(row["f_mem_low"]) < float(row["f_mem"]) < float(row["f_mem_high"]) for row in rows)
+    for row, copies in zip(rows, (2, 1), strict=True):
+        interval = binomtest(copies, int(row["num_samples"])).proportion_ci(method="wilson")
+        assert (float(row["f_mem_low"]), float(row["f_mem_high"])) == pytest.approx((interval.low, interval.high))
 
 
 def test_an_unconditional_model_has_no_classes(tmp_path):

@@ -12,13 +12,15 @@ from diffmem.runs.samples import read_samples
 TRAIN = torch.tensor([0.1, 0.5, 0.9])[:, None, None, None].expand(-1, 1, 24, 24) - 0.25
 #: A near-copy of the third; one between the first two, nearer to the second; one beyond the range.
 SAMPLES = torch.tensor([0.91, 0.32, 1.5])[:, None, None, None].expand(-1, 1, 24, 24) - 0.25
+#: Each sample has another of them nearest, and no ratio is below 1/3 but that of the second.
+HELD_OUT = torch.tensor([0.7, 0.33, 1.2])[:, None, None, None].expand(-1, 1, 24, 24) - 0.25
 RED, WHITE = (214, 38, 41), (255, 255, 255)
 
 
 @pytest.fixture
 def picture(tmp_path):
     def draw(**arguments):
-        Pictures(**arguments).measure(snapshot(SAMPLES, TRAIN, TRAIN, tmp_path, mean=0.25))
+        Pictures(**arguments).measure(snapshot(SAMPLES, TRAIN, HELD_OUT, tmp_path, mean=0.25))
         return np.array(Image.open(tmp_path / "samples/step-00000005.png"))
 
     return draw
@@ -64,6 +66,7 @@ def test_the_page_gets_the_samples_with_their_neighbours_and_those_images(pictur
     assert (kept.images[0] == round(255 * 0.91)).all() and (kept.images[1] == round(255 * 0.32)).all()
     assert kept.nearest.tolist() == [[2, 1], [1, 0], [2, 1]]
     np.testing.assert_allclose(kept.distances, 24 * np.array([[0.01, 0.41], [0.18, 0.22], [0.6, 1.0]]), rtol=1e-5)
-    np.testing.assert_allclose(kept.null_distances, kept.distances, rtol=1e-6)  # the held-out images are the same three
+    null = 24 * np.array([[0.21, 0.29], [0.01, 0.38], [0.3, 0.8]])
+    np.testing.assert_allclose(kept.null_distances, null, rtol=1e-5)
     assert kept.train_rows.tolist() == [1, 2]
     assert [image.max() for image in kept.train_images] == [round(255 * 0.5), round(255 * 0.9)]

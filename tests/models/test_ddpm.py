@@ -50,3 +50,17 @@ def test_times_are_uniform_on_1_to_the_last():
     assert index.max() == 999
     assert abs(index.mean() - 500) < 8, "3.8 standard deviations of 20,000 times"
     assert abs((index > 500).double().mean() - 0.5) < 0.02
+
+
+def test_dropout_masks_are_fresh_within_a_batch_and_over_batches():
+    class Kept(Seen):
+        def forward(self, x, index):
+            return super().forward(torch.nn.functional.dropout(torch.ones_like(x)), index)
+
+    masks = []
+    for number in (0, 1, 0):
+        network = Kept()
+        DDPM(network).training_step(Batch(number, torch.zeros(16, 32), torch.arange(16)), 0)
+        masks.append(network.inputs[0][0])
+    assert len(torch.cat(masks[:2]).unique(dim=0)) == 32
+    assert torch.equal(masks[0], masks[2]), "and the same ones again"
