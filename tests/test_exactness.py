@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import warnings
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +12,7 @@ from same_run import assert_same_run, equal, weights
 from small_run import SMALL, only_run
 
 from diffmem import evaluate, fit
-from diffmem.callbacks import provenance, training_loss
+from diffmem.callbacks import provenance
 from diffmem.config.parser import CLI
 from diffmem.data.subset import Batch
 from diffmem.errors import EXIT_UNEXPECTED
@@ -118,15 +117,6 @@ def test_accumulated_batches_count_as_one_update(tmp_path):
     assert [row["step"] for row in read_table(folder / "metrics.csv")] == ["3", "6"]
     quiet = run(tmp_path / "quiet", "--trainer.accumulate_grad_batches=2", "--evaluation.steps=[]")
     assert equal(weights(quiet), weights(folder))
-
-
-def test_losses_of_a_resumed_run_are_replaced_in_one_step(tmp_path, monkeypatch):
-    path, written = tmp_path / "metrics.csv", []
-    path.write_text("step,loss\n2,0.5\n4,0.4\n")
-    trainer = SimpleNamespace(default_root_dir=tmp_path, global_step=2, is_global_zero=True, callbacks=[])
-    monkeypatch.setattr(training_loss, "write_table", lambda path, rows: written.append((path.exists(), rows)))
-    training_loss.TrainingLoss().on_train_start(trainer, SimpleNamespace(device=torch.device("cpu")))
-    assert written == [(True, [{"step": "2", "loss": "0.5"}])]
 
 
 def test_a_run_takes_one_device_unless_it_is_told(tmp_path):
