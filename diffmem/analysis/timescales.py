@@ -3,15 +3,13 @@
 All three read one curve, (S,) evaluations at ascending ``steps``. The steps may be those of any clock: updates, images
 seen, epochs, or learning rate times updates.
 
-A crossing is *lasting* when the curve stays beyond the level: for copies at every later evaluation, for quality, which
-copying may spoil again, at the next one. Its time is interpolated linearly in log step, from the last evaluation before
-it. Where there is none, the result is right-censored at the last evaluation that contradicts it.
+τ_mem and τ_gen are lasting crossings (:mod:`~diffmem.analysis.crossing`): copies are confirmed by every later
+evaluation, quality, which copying may spoil again, by the next one.
 
 The interval is a parametric bootstrap of the evaluations. Each draw takes one quantile u of the sampling distribution
 and applies it at every step, because sample i starts from the same noise at every step, so that errors along a run go
 together; the draw of f_mem is then the u-quantile of the Jeffreys posterior Beta(k + 1/2, N - k + 1/2) of k memorized
-among N samples. Between two evaluations a curve is known only to cross: where the linear rule puts the crossing at a
-fraction w of the way, a draw puts it at w^γ with log γ uniform in ±log 5, which covers convex and concave rises.
+among N samples.
 """
 
 import math
@@ -19,6 +17,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
+from diffmem.analysis.crossing import SHAPE, lasting_crossing, log_of, shapes
 from diffmem.analysis.estimate import Array, Estimate, stratified, summarize
 from diffmem.errors import DataError, ParameterError
 
@@ -27,7 +26,7 @@ CONFIDENCE = 0.95
 MIN_EVALUATIONS = 3
 MEMORIZATION_LEVEL = 0.01
 
-_SHAPE, _SAMPLING = 0, 1
+_SAMPLING = 1  # stream of the draws, beside that of the shapes
 _GEN, _MEM, _OVERFIT = 0, 1, 2
 
 
@@ -81,8 +80,8 @@ def tau_mem(
         counts = np.rint(f_mem * totals)
         f_mem = counts / totals
         draws = _posterior_quantiles(counts, totals, stratified(num_draws, _SAMPLING, _MEM, seed))
-    shape = _shapes(num_draws, _MEM)
-    return _crossing(
+    shape = shapes(num_draws, _MEM)
+    return lasting_crossing(
         "tau_mem", f"f_mem is {f_mem[0]:g}", steps, f_mem, draws, level, shape, confidence, to_the_end=True
     )
 
@@ -98,9 +97,9 @@ def tau_rise(
         DataError: Too few evaluations, values that are not numbers, or none below the level.
     """
     steps, values = _curve(steps, values, name)
-    draws, shape = np.tile(values, (num_draws, 1)), _shapes(num_draws, _MEM)
+    draws, shape = np.tile(values, (num_draws, 1)), shapes(num_draws, _MEM)
     start = f"{name} is {values[0]:g}"
-    return _crossing(name, start, steps, values, draws, level, shape, CONFIDENCE, to_the_end=True)
+    return lasting_crossing(name, start, steps, values, draws, level, shape, CONFIDENCE, to_the_end=True)
 
 
 def tau_gen(
@@ -149,10 +148,10 @@ def tau_gen(
 
         z = ndtri(stratified(num_draws, _SAMPLING, _GEN, seed))
         draws = -(log_quality + z[:, None] * _errors(std, quality) / quality)
-    shape = _shapes(num_draws, _GEN)
+    shape = shapes(num_draws, _GEN)
     start = f"the quality is {quality[0]:g}"
     level = -math.log(level)
-    return _crossing("tau_gen", start, steps, -log_quality, draws, level, shape, confidence, to_the_end=False)
+    return lasting_crossing("tau_gen", start, steps, -log_quality, draws, level, shape, confidence, to_the_end=False)
 
 
 def tau_overfit(
@@ -194,10 +193,10 @@ def tau_overfit(
         draws = loss + rng.standard_normal((num_draws, len(loss))) * _errors(std, loss)
     at = draws.argmin(axis=1)
     end = len(steps) - 1
-    log_steps = _log(steps)
+    log_steps = log_of(steps)
     before, after = log_steps[np.maximum(at - 1, 0)], log_steps[np.minimum(at + 1, end)]
     open_below = np.isneginf(before) | (at == 0)
-    place = stratified(num_draws, _SHAPE, _OVERFIT)
+    place = stratified(num_draws, SHAPE, _OVERFIT)
     inside = np.where(open_below, after, before + (after - np.where(open_below, after, before)) * place)
     lower = np.where(open_below, -np.inf, np.where(at == end, before, inside))
     upper = np.where(at == end, np.inf, inside)
@@ -231,69 +230,9 @@ def _errors(std: ArrayLike, values: Array) -> Array:
     return errors
 
 
-def _log(steps: Array) -> Array:
-    """log step, -inf at step 0."""
-    return np.log(steps, where=steps > 0, out=np.full_like(steps, -np.inf))
-
-
 def _posterior_quantiles(counts: Array, num_samples: Array, u: Array) -> Array:
     """Jeffreys posterior quantiles ``u`` of the fraction behind each count, (len(u), S)."""
     from scipy.special import betaincinv
 
     distinct, place = np.unique(np.stack([counts, num_samples]), axis=1, return_inverse=True)
     return betaincinv(distinct[0] + 0.5, distinct[1] - distinct[0] + 0.5, u[:, None])[:, place.ravel()]
-
-
-def _shapes(num_draws: int, quantity: int) -> Array:
-    """Exponents γ of the interpolation, the same for every run: runs share their grid and so its error."""
-    return 5.0 ** (2 * stratified(num_draws, _SHAPE, quantity) - 1)
-
-
-def _crossing(
-    name: str,
-    start: str,
-    steps: Array,
-    values: Array,
-    draws: Array,
-    level: float,
-    shape: Array,
-    confidence: float,
-    to_the_end: bool,
-) -> Estimate:
-    """Lasting up-crossing of ``level`` by ``values`` (S,), with the interval from ``draws`` (B, S)."""
-    lower, upper = _crossing_times(steps, values[None], level, np.ones(1), to_the_end)
-    if math.isinf(lower[0]):
-        first = steps[0] if values[0] >= level else steps[1]
-        raise DataError(
-            name,
-            got=f"{start} at the first evaluation (step {steps[0]:g}) and past the level by step {first:g}",
-            expected="an evaluation after step 0 that is short of the level",
-            remedy="evaluate earlier or change the level",
-        )
-    last = steps[-2] if values[-1] >= level else steps[-1]
-    value = math.nan if math.isinf(upper[0]) else math.exp(lower[0])
-    lower, upper = _crossing_times(steps, draws, level, shape, to_the_end)
-    return summarize(value, float(last), np.exp(lower), np.exp(upper), confidence)
-
-
-def _crossing_times(steps: Array, values: Array, level: float, shape: Array, to_the_end: bool) -> tuple[Array, Array]:
-    """Bounds (B,) of the log time of the lasting up-crossing of each curve in ``values`` (B, S).
-
-    They are equal where the crossing is seen; (log of the last contradicting step, inf) where it is not; (-inf, log of
-    the first step after 0 that is past the level) where no step after 0 is short of it.
-    """
-    log_steps = _log(steps)
-    reached = values >= level
-    later = np.logical_and.accumulate(reached[:, ::-1], axis=1)[:, ::-1] if to_the_end else reached
-    lasting = reached[:, :-1] & later[:, 1:]
-    found, at = lasting.any(axis=1), lasting.argmax(axis=1)
-    before, curve = np.maximum(at - 1, 0), np.arange(len(values))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        fraction = (level - values[curve, before]) / (values[curve, at] - values[curve, before])
-        inside = log_steps[before] + (log_steps[at] - log_steps[before]) * fraction**shape
-    never_short = (at == 0) | np.isneginf(log_steps[before])
-    unconfirmed = log_steps[np.where(reached[:, -1], -2, -1)]
-    lower = np.where(found, np.where(never_short, -np.inf, inside), unconfirmed)
-    first_seen = log_steps[np.where(np.isneginf(log_steps[at]), at + 1, at)]
-    upper = np.where(found, np.where(never_short, first_seen, inside), np.inf)
-    return lower, upper
