@@ -125,7 +125,7 @@ def pool(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     f_mem is that of all samples together, with its Wilson interval; any other number is the mean over the sets,
     weighted by their samples, and its standard error falls accordingly.
-    Losses and identity columns are those of each row.
+    Losses, identity columns and what the other rows lack are those of the first row.
 
     Args:
         rows: Rows of one step, the numbers as numbers or as text.

@@ -169,13 +169,15 @@ class Evaluation(UpdateCallback):
         for observer in observers_of(trainer):
             observer.check(data, num_samples, model)
 
-    def measure(self, at: RunAtStep) -> Row:
-        """The row of the run at a step in the default view. A collective: every rank takes part."""
-        return self.measure_views(at, [""])[""]
+    def measure(self, at: RunAtStep, samples_only: bool = False) -> Row:
+        """The row of the run at a step in the default view, or what samples say of it. A collective."""
+        return self.measure_views(at, [""], samples_only)[""]
 
-    def measure_views(self, at: RunAtStep, names: Iterable[str] | None = None) -> dict[str, Row]:
-        """The rows in the views of these names, or in all. A collective."""
-        rows, measurement = {}, Measurement(at, self.samples)
+    def measure_views(
+        self, at: RunAtStep, names: Iterable[str] | None = None, samples_only: bool = False
+    ) -> dict[str, Row]:
+        """The rows in the views of these names, or in all. A collective: every rank takes part."""
+        rows, measurement = {}, Measurement(at, self.samples, samples_only)
         with evaluating(at.trainer, at.model):
             for name in self.views if names is None else names:
                 rows[name] = {**measurement.row(self.views[name]), **self.identity, **self._columns(name)}

@@ -56,10 +56,12 @@ class Measurement:
     Args:
         at: The run at this step, :func:`evaluating`.
         samples: What is drawn in each view.
+        samples_only: Whether what needs no samples is left out, for a further set of samples at a known step.
     """
 
-    def __init__(self, at: RunAtStep, samples: GeneratedSamples) -> None:
-        self._at, self._samples, self._observers = at, samples, observers_of(at.trainer)
+    def __init__(self, at: RunAtStep, samples: GeneratedSamples, samples_only: bool = False) -> None:
+        self._at, self._samples, self._samples_only = at, samples, samples_only
+        self._observers = observers_of(at.trainer)
         self._of_weights: dict[tuple[Weights, EvaluationObserver], Row] = {}
 
     def row(self, view: PreparedView) -> Row:
@@ -80,13 +82,13 @@ class Measurement:
             # one process can stop at any call of the network; several only where all of them call it
             with before_each_call(at.model, self._announce if ranks.rank_and_world()[1] == 1 else None):
                 for observer in self._observers:
-                    if not observer.needs_samples:
+                    if observer.needs_samples:
+                        row.update(observer.measure(snapshot) if num_samples else {})
+                    elif not self._samples_only:
                         key = (view.view.weights, observer)
                         if key not in self._of_weights:
                             self._of_weights[key] = observer.measure(snapshot)
                         row.update(self._of_weights[key])
-                    elif num_samples:
-                        row.update(observer.measure(snapshot))
         return row
 
     def _snapshot(self, view: PreparedView, num_samples: int) -> Snapshot:

@@ -158,7 +158,7 @@ class _Measuring:
         self._run.load(self._state(step))
         known = self.rows.get(step)
         self._run.evaluation.samples.first = int(float(known["num_samples"])) if known else 0
-        row = self._run.measure(step, self.folder / "refined")
+        row = self._run.measure(step, self.folder / "refined", samples_only=known is not None)
         self.rows[step] = row if known is None else pool([known, row])
         with locked(self._table.with_name(f".{REFINED}.lock"), wait=True):
             put_row(self._table, self.rows[step])

@@ -86,9 +86,12 @@ class ReopenedRun:
         self.step = int(state["global_step"])
         return self.step
 
-    def measure(self, step: int, folder: Path) -> Row:
-        """The row of the present weights, those of ``step``; measurements keep their own files in ``folder``."""
-        return self.evaluation.measure(RunAtStep(self.trainer, self.model, self.data, step, folder))
+    def measure(self, step: int, folder: Path, samples_only: bool = False) -> Row:
+        """The row of the present weights, those of ``step``, or what samples say of them.
+
+        Measurements keep their own files in ``folder``.
+        """
+        return self.evaluation.measure(RunAtStep(self.trainer, self.model, self.data, step, folder), samples_only)
 
     def measure_views(self, step: int, folder: Path) -> dict[str, Row]:
         """The same in every view of the run, by name; "" is the default one."""

@@ -72,7 +72,9 @@ def test_the_table_of_each_view_holds_what_its_own_weights_guidance_and_sampler_
         is_global_zero=True, default_root_dir=tmp_path, datamodule=data,
     )  # fmt: skip
     views = [view for view, _ in VIEWS.values()][1:]
-    Evaluation(num_samples=7, sampling_steps=5, views=views).evaluate(trainer, model)
+    evaluation = Evaluation(num_samples=7, sampling_steps=5, views=views)
+    evaluation.identity = {"n": 6, "setting": "a1"}
+    evaluation.evaluate(trainer, model)
     noise, labels, losses = rng.normals(0, "sample", range(7), (4,)), torch.arange(7) % 3, set()
     for name, (view, sampler) in VIEWS.items():
         folder = tmp_path / "views" / name if name else tmp_path
@@ -93,6 +95,7 @@ def test_the_table_of_each_view_holds_what_its_own_weights_guidance_and_sampler_
         assert (row["sampler"], row["weights"], float(row["guidance"])) == (
             sampler.name, str(view.weights), view.guidance,
         )  # fmt: skip
+        assert (row["n"], row["setting"]) == ("6", f"a1-{name}" if name else "a1"), "views are no runs of one curve"
         per_class = [float(each["f_mem"]) for each in read_table(folder / "per_class.csv")]
         assert per_class == pytest.approx([copies[label::3].mean() for label in range(3)])
         time = {"step": "5", "images_seen": "60", "epochs": "10.0", "batch_size": "12", "num_test": "9"}

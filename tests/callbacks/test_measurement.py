@@ -61,3 +61,19 @@ def test_what_reads_samples_is_not_asked_where_there_are_none():
     trainer = SimpleNamespace(**{**vars(TRAINER), "callbacks": [Reads()]})
     row = Evaluation().measure(RunAtStep(trainer, module, data, 7, None))
     assert (row["step"], row["num_samples"], row["sampler"]) == (7, 0, None)
+
+
+def test_a_further_set_of_samples_asks_those_who_read_them_alone():
+    class Column(EvaluationObserver):
+        def __init__(self, needs_samples):
+            self.needs_samples = needs_samples
+
+        def measure(self, snapshot):
+            return {f"reads {self.needs_samples}": len(snapshot.samples)}
+
+    data = SimpleNamespace(train_images=torch.zeros(4, 2), test_images=torch.zeros(4, 2), batch_size=4)
+    model, trainer = Broken(), SimpleNamespace(**{**vars(TRAINER), "callbacks": [Column(True), Column(False)]})
+    model.sample = lambda x, sampler, noise: x
+    at, evaluation = RunAtStep(trainer, model, data, 7, None), Evaluation(num_samples=3, sampling_steps=2)
+    rows = evaluation.measure(at), evaluation.measure(at, samples_only=True)
+    assert [{key for key in row if "reads" in key} for row in rows] == [{"reads True", "reads False"}, {"reads True"}]

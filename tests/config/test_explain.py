@@ -31,7 +31,7 @@ def attempt(capsys, tmp_path, *overrides, config=SMALL):
         ("--trainer.precision=bf16-true", r"trainer\.precision: got bf16-true.*bf16-mixed"),
         ("--trainer.max_time=00:01:00:00", r"trainer\.max_time: got .*trainer\.max_steps"),
         ("--data.n=1", r"data\.n: got 1, expected at least 2"),
-        ("--data.n=1500", r"lower --data\.n to at most 1285"),
+        ("--data.n=1790", r"lower --data\.n to at most 1773"),
         ("--data.index=200", r"n = 16, index = 200"),
         ("--memorization.threshold=1.5", r"memorization\.threshold: got 1\.5"),
         ("--evaluation.steps=often", r"evaluation\.steps: got 'often'"),

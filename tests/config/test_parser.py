@@ -82,7 +82,7 @@ def test_overrides_reach_their_readers():
     )
     made = cli.config_init
     assert (made["memorization"].threshold, made["pictures"].threshold) == (0.2, 0.2)
-    assert {cli.model.seed, cli.datamodule.seed, made["evaluation"].seed, made["losses"].seed} == {3}
+    assert {cli.model.seed, cli.datamodule.seed, made["evaluation"].samples.seed, made["losses"].seed} == {3}
     assert cli.datamodule.n == 12
     assert (cli.model.schedule.num_steps, cli.model.network.time[0].num_embeddings) == (50, 50)
     assert cli.identity.columns["lr"] == 0.5

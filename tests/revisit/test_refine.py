@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from diffmem import evaluate
 from diffmem.analysis.runs import read_run
 from diffmem.analysis.timescales import tau_mem
-from diffmem.callbacks import Memorization
+from diffmem.callbacks import Losses, Memorization
 from diffmem.files import read_table, write_table
 from diffmem.revisit import refine
 
@@ -38,6 +38,8 @@ def estimate(folder):
 
 def test_refined_rows_narrow_the_interval_and_are_read(finished_run, tmp_path, rising_f_mem, monkeypatch, capsys):
     monkeypatch.setattr(refine, "_MOST_SETS", 8)
+    losses, measure = [], Losses.measure
+    monkeypatch.setattr(Losses, "measure", lambda self, now: losses.append(now.step) or measure(self, now))
     folder = tmp_path / finished_run.name
     shutil.copytree(finished_run, folder, symlinks=True)
     table = folder / "evaluations.csv"
@@ -53,6 +55,11 @@ def test_refined_rows_narrow_the_interval_and_are_read(finished_run, tmp_path, r
     assert table.read_bytes() == scheduled
     assert {int(row["num_samples"]) % 24 for row in refined.values()} == {0}
     assert max(int(row["num_samples"]) for row in refined.values()) > 24
+    known = {row["step"]: row for row in read_table(table)}
+    assert losses == [int(step) for step in refined if step not in known], "once, where they are not known"
+    for step in refined.keys() & known.keys():
+        assert refined[step]["loss_test"] == known[step]["loss_test"]
+        assert refined[step]["frechet_pixels"] != known[step]["frechet_pixels"]
     assert "sets of samples, " in capsys.readouterr().out
     assert evaluate.main([str(folder), "--refine=mem", "--out=x.csv"]) == 2
     assert evaluate.main([str(folder), "--refine=gen"]) == 3
