@@ -1,16 +1,12 @@
 """Every measure at once: what it says of samples that are known, whatever the batches and however many the ranks."""
 
 import json
-import os
-import subprocess
-import sys
 from itertools import product
 from math import inf
 
 import known_cases
 import pytest
 from known_cases import CASES, CLASSES, NUM, N
-from small_run import ROOT
 
 from diffmem.files import read_table
 
@@ -66,30 +62,17 @@ WRITES = {
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
+def measured(launch, tmp_path_factory):
     """Of each case and launch, what every rank has of its row, and the tables."""
     root = tmp_path_factory.mktemp("measured")
-    folders = {launch: root / "-".join(map(str, launch)) for launch in LAUNCHES}
-    lines = [
-        json.dumps({"world": world, "command": "measure", "args": [str(batch_size), str(folders[world, batch_size])]})
-        for world, batch_size in LAUNCHES
-    ]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tests/support/forked_ranks.py")],
-        input="\n".join(lines),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": "."},
-        timeout=280,
-    )
-    codes = [json.loads(line) for line in done.stdout.splitlines()]
-    assert codes == [[0] * world for world, _ in LAUNCHES], done.stderr
+    folders = {which: root / "-".join(map(str, which)) for which in LAUNCHES}
+    for (world, batch_size), folder in folders.items():
+        assert launch([str(batch_size), str(folder)], world, command="measure") == [0] * world
     found = {}
-    for launch, case in product(LAUNCHES, CASES):
-        folder = folders[launch] / case
-        ranks = [json.loads((folder / f"row-{rank}.json").read_text()) for rank in range(launch[0])]
-        found[(case, *launch)] = ranks, {name: read_table(folder / name) for name in TABLES if (folder / name).exists()}
+    for which, case in product(LAUNCHES, CASES):
+        folder = folders[which] / case
+        ranks = [json.loads((folder / f"row-{rank}.json").read_text()) for rank in range(which[0])]
+        found[(case, *which)] = ranks, {name: read_table(folder / name) for name in TABLES if (folder / name).exists()}
     return found
 
 
@@ -119,12 +102,12 @@ def test_tables_of_a_case_whose_answer_is_known(measured, case):
     assert of_labels == ([1, 0, 1, 0] if case == "half" else [f_mem] * CLASSES)
 
 
-@pytest.mark.parametrize("launch", LAUNCHES[1:], ids=lambda launch: f"{launch[0]} ranks, batches of {launch[1]}")
+@pytest.mark.parametrize("which", LAUNCHES[1:], ids=lambda which: f"{which[0]} ranks, batches of {which[1]}")
 @pytest.mark.parametrize("case", CASES)
-def test_neither_ranks_nor_batches_change_a_measure(measured, case, launch):
-    ((whole,), tables), (ranks, others) = measured[case, 1, NUM], measured[(case, *launch)]
-    assert [sum(each["batches"]) for each in ranks] == {1: [80], 2: [40, 40], 3: [27, 27, 26]}[launch[0]]
-    assert all(max(each["batches"]) <= launch[1] for each in ranks)
+def test_neither_ranks_nor_batches_change_a_measure(measured, case, which):
+    ((whole,), tables), (ranks, others) = measured[case, 1, NUM], measured[(case, *which)]
+    assert [sum(each["batches"]) for each in ranks] == {1: [80], 2: [40, 40], 3: [27, 27, 26]}[which[0]]
+    assert all(max(each["batches"]) <= which[1] for each in ranks)
     for each in ranks:  # every rank has the row of all samples
         assert list(each["row"]) == list(whole["row"])
         for column, value in each["row"].items():

@@ -16,6 +16,7 @@ from lightning.pytorch import LightningModule
 
 from diffmem import ranks, rng
 from diffmem.callbacks import GROUPS, Evaluation, EvaluationObserver
+from diffmem.callbacks.measurement import RunAtStep
 from diffmem.diffusion.schedule import LinearSchedule
 from diffmem.diffusion.scores import gaussian
 
@@ -105,7 +106,7 @@ def measure(case: str, batch_size: int, folder: Path) -> tuple[dict, list[int]]:
         strategy=SimpleNamespace(precision_plugin=SimpleNamespace(forward_context=torch.no_grad)),
     )
     evaluation = Evaluation(num_samples=NUM, sampling_steps=5, batch_size=batch_size)
-    return dict(evaluation.measure(trainer, model, KnownData(train), 5, folder)), model.batches
+    return dict(evaluation.measure(RunAtStep(trainer, model, KnownData(train), 5, folder))), model.batches
 
 
 def main() -> int:

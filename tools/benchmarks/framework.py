@@ -88,15 +88,16 @@ class TimedEvaluation(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         (callback,) = (each for each in trainer.callbacks if isinstance(each, Evaluation))  # type: ignore[attr-defined]
-        few = callback.num_samples if self.num_samples is None else self.num_samples // 10
-        callback.num_samples = self.num_samples or callback.num_samples
-        data, steps, device = trainer.datamodule, callback.sampler.num_steps, pl_module.device  # type: ignore[attr-defined]
+        samples, steps = callback.samples, callback.views[""].sampler.num_steps
+        few = samples.num if self.num_samples is None else self.num_samples // 10
+        samples.num = self.num_samples or samples.num
+        data, device = trainer.datamodule, pl_module.device  # type: ignore[attr-defined]
         network = self.size.plain().to(device).eval()
         works = {
             PLAIN: Work(lambda: _plain(network, data, few, steps, device), few),
-            "diffmem": Work(lambda: callback.evaluate(trainer, pl_module), callback.num_samples),
+            "diffmem": Work(lambda: callback.evaluate(trainer, pl_module), samples.num),
         }
-        title = f"scheduled evaluation, {self.name}, {callback.num_samples} samples, {steps} DDIM steps"
+        title = f"scheduled evaluation, {self.name}, {samples.num} samples, {steps} DDIM steps"
         self.measurement = Measurement(title, "sample", interleave(works, self.scale))
 
 
