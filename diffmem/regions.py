@@ -5,7 +5,8 @@ the population score where the law of the data is known, and with the score of a
 (``--data.index=0`` and ``1``), which stands in for the population where it is not. They are compared at noised training
 images, at noised held-out images and along the trajectories of the run's own sampler, at diffusion times that the
 sampler visits. ``regions.csv`` gets every mean, ``regions.png`` a heat map t × τ of each pair, and ``departures.csv``,
-for each t, the step from which on the distance to the population or the twin stays 10% above its lowest.
+for each t, the step from which on the distance to the population or the twin stays 10% above its lowest. Where the law
+is known and a twin is given, ``stand_in.csv`` says how well the one stands in for the other.
 
 Of a conditional model it is the score without a label. Half of the squared distance to a twin is, in expectation, the
 variance of the score over training sets; a bias that both share does not show.
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from diffmem.revisit.reopen import ReopenedRun
 
 RISE = 0.1
+_SHARES = ("share_first", "share_last")
 
 
 def main(args: list[str] | None = None) -> int:
@@ -43,15 +45,17 @@ def _regions(options: argparse.Namespace) -> int:
     for name in ("num", "times"):
         if getattr(options, name) < 2:
             raise ConfigError(f"--{name}", got=getattr(options, name), expected="at least 2", remedy="leave it out")
-    from diffmem.analysis.regions import departures, draw_regions
+    from diffmem.analysis.regions import departures, draw_regions, stand_in
     from diffmem.files import write_table
 
     rows = compare_scores(options.run, options.twin, options.num, options.times, options.seed)
-    found = departures(rows, RISE)
+    found, both = departures(rows, RISE), stand_in(rows)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         write_table(options.out / "regions.csv", rows)
         write_table(options.out / "departures.csv", found)
+        if both:
+            write_table(options.out / "stand_in.csv", both)
         draw_regions(rows, found, options.out / "regions.png")
     except OSError as error:
         raise ConfigError(
@@ -59,6 +63,11 @@ def _regions(options: argparse.Namespace) -> int:
         ) from error
     for row in found:
         print(f"t {row['t']:.4f}, {row['place']}, from the {row['reference']}: {row['text']}")
+    for row in both:
+        values = ("–" if row[name] is None else f"{row[name]:.2f}" for name in ("rank_correlation", *_SHARES))
+        print("t {:.4f}, {}: twin with population, rank correlation {}, share {} at first, {} at last".format(
+            row["t"], row["place"], *values
+        ))  # fmt: skip
     print(f"done: {options.out}")
     return EXIT_DONE
 

@@ -19,15 +19,18 @@ def twin(tmp_path_factory):
     return only_run(root)
 
 
-@pytest.fixture(scope="module")
-def mixture(tmp_path_factory):
-    root = tmp_path_factory.mktemp("mixture")
+def fit_mixture(root, *more):
     config = ["--config", str(ROOT / "configs/gaussian/mixture.yaml"), "--model.network.width=16", "--data.n=12"]
     short = ["--data.num_test=16", "--trainer.max_steps=2", "--trainer.accelerator=cpu", "--evaluation.steps=[]"]
     cheap = ["--evaluation.num_samples=4", "--evaluation.sampling_steps=4", "--checkpoint.every_n_steps=1"]
     off = ["--scores.t=null", "--likelihood.num_points=null"]
-    assert fit.main([*config, *short, *cheap, *off, f"--run_root={root}"]) == 0
+    assert fit.main([*config, *short, *cheap, *off, f"--run_root={root}", *more]) == 0
     return only_run(root)
+
+
+@pytest.fixture(scope="module")
+def mixture(tmp_path_factory):
+    return fit_mixture(tmp_path_factory.mktemp("mixture"))
 
 
 def test_tables_and_figure_of_two_runs(finished_run, twin, tmp_path, capsys):
@@ -43,6 +46,20 @@ def test_tables_and_figure_of_two_runs(finished_run, twin, tmp_path, capsys):
     assert all(float(row["distance"]) > 0 and row["num_points"] == "10" for row in rows)
     assert {path.name for path in out.iterdir()} == {"regions.csv", "departures.csv", "regions.png"}
     assert "heldout, from the twin" in capsys.readouterr().out
+
+
+def test_where_the_law_is_known_a_twin_is_compared_with_the_population(mixture, tmp_path, capsys):
+    twin = fit_mixture(tmp_path / "twin", "--data.index=1")
+    assert regions.main([str(mixture), str(twin), "--num=10", "--times=2", f"--out={tmp_path}/out"]) == 0
+    rows = {(row["step"], row["place"], row["t"], row["reference"]): float(row["distance"])
+            for row in read_table(tmp_path / "out/regions.csv")}  # fmt: skip
+    table = read_table(tmp_path / "out/stand_in.csv")
+    assert len(table) == 6
+    for row in table:
+        for name, step in (("share_first", "1"), ("share_last", "2")):
+            here, there = (rows[step, row["place"], row["t"], reference] for reference in ("twin", "population"))
+            assert float(row[name]) == pytest.approx(here / 2 / there)
+    assert "heldout: twin with population, rank correlation" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("own", ["population", "empirical"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import spearmanr
+from scipy.stats import binomtest, spearmanr
 
 from diffmem.analysis import style
 from diffmem.analysis.estimate import Array
@@ -31,6 +31,45 @@ def first_copied(num_images: int, rows: Sequence[Mapping[str, str]]) -> Array:
             image = int(row["image"])
             first[image] = min(first[image], int(row["step"]))
     return first
+
+
+def copies_by_image(num_images: int, rows: Sequence[Mapping[str, str]]) -> Array:
+    """Copies of each training image over all steps, (n,); arguments as of :func:`first_copied`."""
+    copies = np.zeros(num_images)
+    for row in rows:
+        copies[int(row["image"])] += int(row["copies"])
+    return copies
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """In how many pairs the first of two numbers is the smaller.
+
+    Attributes:
+        smaller: Number of these pairs.
+        larger: Number of pairs in which the second is.
+        ties: Number of the others.
+    """
+
+    smaller: int
+    larger: int
+    ties: int
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided sign test: how likely at least as uneven a count is by chance; 1 where all tie."""
+        decided = self.smaller + self.larger
+        return float(binomtest(self.smaller, decided).pvalue) if decided else 1.0
+
+    def __str__(self) -> str:
+        total = self.smaller + self.larger + self.ties
+        return f"{self.smaller} of {total}, the other way {self.larger}, alike {self.ties} (p = {self.p_value:.2g})"
+
+
+def paired(a: ArrayLike, b: ArrayLike) -> Pairs:
+    """The pairs of two arrays (N,); infinity ties with itself."""
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    return Pairs(int((a < b).sum()), int((a > b).sum()), int((a == b).sum()))
 
 
 @dataclass(frozen=True)
@@ -103,7 +142,8 @@ def draw_hits(
         for which, marker in ((times_in_an_epoch == 1, "o"), (times_in_an_epoch > 1, "D")):
             ax.plot(spacing[which], shown[which], marker, ms=3.5, alpha=0.7, color=style.GROUP_COLORS[0])
         ax.set_ylabel(f"{rule}\nfirst copied at update")
-        ax.set_title(f"rank correlation {rank_correlation(spacing, first)}")
+        once = times_in_an_epoch == 1
+        ax.set_title(f"rank correlation {rank_correlation(spacing[once], first[once])}")
         ax.set_xlabel("distance to the nearest other image")
         if labels is not None:
             _by_group(next(left), labels, shown, "class")

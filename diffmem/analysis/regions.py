@@ -45,6 +45,43 @@ def departures(rows: Rows, rise: float = 0.1) -> list[dict[str, Any]]:
     return found
 
 
+def stand_in(rows: Rows) -> list[dict[str, Any]]:
+    """What the distance to a twin tells of the distance to the population, where both are known.
+
+    Of independent trainings on two sets of images, half of the squared distance to the twin is, in expectation, the
+    variance of the score; the distance to the population is that variance and the square of the bias.
+
+    Args:
+        rows: Of ``regions.csv``.
+
+    Returns:
+        For each place and time: ``place, t``; ``rank_correlation`` of the two distances over the steps, 1 where they
+        rise and fall together; and the share of the distance to the population that half of the distance to the twin
+        is, at the first step, ``share_first``, and at the last, ``share_last``. [] where one of the two is not known.
+    """
+    from scipy.stats import spearmanr
+
+    found: list[dict[str, Any]] = []
+    for place in PLACES:
+        here = [row for row in rows if row["place"] == place]
+        for t in sorted({row["t"] for row in here}):
+            twin, population = (
+                {row["step"]: row["distance"] for row in here if (row["reference"], row["t"]) == (reference, t)}
+                for reference in ("twin", "population")
+            )
+            steps = sorted(twin.keys() & population.keys())
+            if not steps:
+                continue
+            a, b = (np.array([of[step] for step in steps]) for of in (twin, population))
+            varies = len(steps) > 1 and np.ptp(a) > 0 and np.ptp(b) > 0
+            share = [float(each / 2 / of) if of else None for each, of in ((a[0], b[0]), (a[-1], b[-1]))]
+            found.append({
+                "place": place, "t": t, "rank_correlation": float(spearmanr(a, b).statistic) if varies else None,
+                "share_first": share[0], "share_last": share[1],
+            })  # fmt: skip
+    return found
+
+
 @style.styled
 def draw_regions(rows: Rows, found: Rows, path: Path) -> Path:
     """A heat map t × updates for each reference and place on one scale of colours, departures as a line.

@@ -3,8 +3,9 @@
 import math
 
 import numpy as np
+import pytest
 
-from diffmem.analysis.hits import draw_hits, first_copied, rank_correlation
+from diffmem.analysis.hits import copies_by_image, draw_hits, first_copied, paired, rank_correlation
 
 ROWS = [("10", "3", "1"), ("20", "0", "2"), ("20", "3", "5"), ("40", "1", "1")]
 
@@ -14,6 +15,19 @@ def test_the_first_step_of_each_image_and_infinity_for_the_others():
     assert first_copied(5, rows).tolist() == [20, 40, math.inf, 10, math.inf]
     assert first_copied(5, rows[::-1]).tolist() == [20, 40, math.inf, 10, math.inf]
     assert first_copied(2, []).tolist() == [math.inf] * 2
+
+
+def test_copies_of_an_image_are_those_of_all_steps():
+    rows = [dict(zip(("step", "image", "copies"), row, strict=True)) for row in ROWS]
+    assert copies_by_image(5, rows).tolist() == [2, 1, 0, 6, 0]
+
+
+def test_pairs_and_their_sign_test():
+    found = paired([1, 2, 3, math.inf, 5, 4], [2, 3, math.inf, math.inf, 4, 9])
+    assert (found.smaller, found.larger, found.ties) == (4, 1, 1)
+    assert found.p_value == pytest.approx(2 * (5 + 1) / 2**5), "at least 4 of 5 heads, or tails"
+    assert str(paired([1] * 8, [2] * 8)) == "8 of 8, the other way 0, alike 0 (p = 0.0078)"
+    assert paired([1], [1]).p_value == 1
 
 
 def test_a_property_that_decides_the_order_has_rank_correlation_one():
