@@ -94,6 +94,9 @@ def test_neighbours_are_read_where_images_come_once(duplicated, known_samples, t
         row["spacing"], row["ratio"] = (place, float(place)) if place >= 4 else (100.0 - place, 0.0)
     (line,) = [line for line in draw_hits.describe(rows, "ratio") if "nearest other" in line]
     assert " 1.00 [1.00, 1.00]" in line
+    assert draw_hits.alone(rows).tolist() == [False] * 4 + [True] * 12
+    others = [{**row, "run": "other", "times_in_an_epoch": 1} for row in rows[:6]]
+    assert draw_hits.alone([*rows, *others]).tolist() == [False] * 16 + [True] * 6, "an image has its row once"
 
 
 def test_a_run_without_copies_and_a_folder_that_is_none(finished_run, tmp_path, capsys):

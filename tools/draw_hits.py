@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffmem.analysis.estimate import Array
 from diffmem.analysis.hits import copies_by_image, draw_hits, first_copied, paired, rank_correlation
@@ -78,9 +79,9 @@ def describe(rows: Sequence[dict[str, Any]], rule: str) -> list[str]:
     times = _column(rows, "times_in_an_epoch")
     first, copies = _column(rows, rule), _column(rows, f"{rule}_copies")
     lines = [f"{RULES[rule]}: {np.isfinite(first).sum()} of {len(rows)} images copied"]
-    once = [row for row in rows if row["times_in_an_epoch"] == 1]
-    found = rank_correlation(_column(once, "spacing"), _column(once, rule))
-    lines.append(f"  rank correlation with the distance to the nearest other image {found}")
+    once = alone(rows)
+    correlation = rank_correlation(_column(rows, "spacing")[once], first[once])
+    lines.append(f"  rank correlation with the distance to the nearest other image {correlation}")
     if np.ptp(times) > 0:
         for each in sorted(set(times.tolist())):
             mine, seen = times == each, np.isfinite(first[times == each])
@@ -92,9 +93,16 @@ def describe(rows: Sequence[dict[str, Any]], rule: str) -> list[str]:
     for name, column in (("earlier", rule), ("more often", f"{rule}_copies")):
         pairs = _pairs(rows, column)
         if pairs:
-            more, alone = np.array(pairs).T
-            lines.append(f"  the same image, {name} where it comes more often: {paired(*_sooner(name, more, alone))}")
+            found = paired(*_sooner(name, *np.array(pairs).T))
+            lines.append(f"  the same image, {name} where it comes more often: {found}")
     return lines
+
+
+def alone(rows: Sequence[dict[str, Any]]) -> NDArray[np.bool_]:
+    """Which rows are of runs where every image comes once, (N,); where there is no such run, of images that do."""
+    duplicated = {row["run"] for row in rows if row["times_in_an_epoch"] > 1}
+    found = np.array([row["run"] not in duplicated for row in rows])
+    return found if found.any() else _column(rows, "times_in_an_epoch") == 1
 
 
 def _pairs(rows: Sequence[dict[str, Any]], column: str) -> list[tuple[float, float]]:
@@ -117,9 +125,9 @@ def _pairs(rows: Sequence[dict[str, Any]], column: str) -> list[tuple[float, flo
     return pairs
 
 
-def _sooner(name: str, more: Array, alone: Array) -> tuple[Array, Array]:
+def _sooner(name: str, several: Array, once: Array) -> tuple[Array, Array]:
     """Both, so that the first is the smaller where the claim holds."""
-    return (more, alone) if name == "earlier" else (-more, -alone)
+    return (several, once) if name == "earlier" else (-several, -once)
 
 
 def _column(rows: Sequence[dict[str, Any]], name: str) -> Array:
@@ -140,7 +148,7 @@ def _main(options: argparse.Namespace) -> int:
         write_table(options.out / "first_copied.csv", [{**row, **{r: _step(row[r]) for r in RULES}} for row in rows])
         rules = {name: _column(rows, rule) for rule, name in RULES.items()}
         times = _column(rows, "times_in_an_epoch")
-        draw_hits(rules, _column(rows, "spacing"), labels, times, options.out / "hits.png")
+        draw_hits(rules, _column(rows, "spacing"), labels, times, options.out / "hits.png", alone(rows))
     except OSError as error:
         raise ConfigError(
             "--out", got=f"{options.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"

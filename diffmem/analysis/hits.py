@@ -121,6 +121,7 @@ def draw_hits(
     labels: NDArray[np.int64] | None,
     times_in_an_epoch: Array,
     path: Path,
+    alone: NDArray[np.bool_] | None = None,
 ) -> Path:
     """For each rule of a copy a row: when an image is first copied, by its neighbour's distance, its class, its copies.
 
@@ -130,7 +131,9 @@ def draw_hits(
         labels: (n,) its class; None where there are none.
         times_in_an_epoch: (n,) how often it comes in an epoch.
         path: The PNG to write.
+        alone: (n,) which images the panels of neighbours and classes show; None for all.
     """
+    alone = np.ones(len(spacing), dtype=bool) if alone is None else alone
     duplicated = bool(np.ptp(times_in_an_epoch) > 0)
     panels = 1 + (labels is not None) + duplicated
     figure, axes = style.new_figure(len(first_by_rule), panels, width=2.9, height=2.3, sharey="row")
@@ -139,14 +142,12 @@ def draw_hits(
         last = 2 * first[seen].max() if seen.any() else 1.0
         shown, left = np.where(seen, first, last), iter(across)
         ax = next(left)
-        for which, marker in ((times_in_an_epoch == 1, "o"), (times_in_an_epoch > 1, "D")):
-            ax.plot(spacing[which], shown[which], marker, ms=3.5, alpha=0.7, color=style.GROUP_COLORS[0])
+        ax.plot(spacing[alone], shown[alone], "o", ms=3.5, alpha=0.7, color=style.GROUP_COLORS[0])
         ax.set_ylabel(f"{rule}\nfirst copied at update")
-        once = times_in_an_epoch == 1
-        ax.set_title(f"rank correlation {rank_correlation(spacing[once], first[once])}")
+        ax.set_title(f"rank correlation {rank_correlation(spacing[alone], first[alone])}")
         ax.set_xlabel("distance to the nearest other image")
         if labels is not None:
-            _by_group(next(left), labels, shown, "class")
+            _by_group(next(left), labels[alone], shown[alone], "class")
         if duplicated:
             _by_group(next(left), times_in_an_epoch.astype(int), shown, "times in an epoch")
         for ax in across:

@@ -13,6 +13,7 @@ from diffmem.callbacks import Average, Evaluation, EvaluationObserver
 from diffmem.callbacks.measurement import RunAtStep
 from diffmem.callbacks.views import View
 from diffmem.data.subset import Batch
+from diffmem.diffusion.schedule import LinearSchedule
 from diffmem.errors import ConfigError
 from diffmem.files import read_table
 from diffmem.models import DDPM
@@ -131,6 +132,27 @@ def test_views_share_noise_and_labels_and_what_needs_no_samples_is_measured_once
     assert torch.equal(by_view["average0.5-guidance2"], by_view["guidance2"])
     torch.testing.assert_close(by_view["guidance1e-09"], by_view[""])
     assert not torch.allclose(by_view["guidance2"], by_view[""])
+
+
+def test_guidance_of_a_view_acts_at_the_sampling_steps_inside_its_interval_alone():
+    """The sampler visits the diffusion steps 19, 14, 9, 5, 0 of a schedule of 20."""
+    time = LinearSchedule(20).time
+    intervals = {"all": None, "covers": (0.0, 99.0), "beyond": (90.0, 99.0), "two": (time[5].item(), time[9].item())}
+    views = {name: View(guidance=2.0, interval=interval) for name, interval in intervals.items()}
+    seen = Counts(True)
+    evaluation = Evaluation(num_samples=7, sampling_steps=5, views=[*views.values()])
+    _, module = measured(evaluation, seen)
+    by_view = {each.view: each.samples for each in seen.seen}
+    found = {name: by_view[view.name] for name, view in views.items()}
+    assert torch.equal(found["covers"], found["all"])
+    assert torch.equal(found["beyond"], by_view[""]), "unguided"
+    assert not torch.allclose(found["two"], found["all"]) and not torch.allclose(found["two"], found["beyond"])
+    calls = []
+    module.network.register_forward_pre_hook(lambda _, inputs: calls.append((int(inputs[1][0]), len(inputs[0]))))
+    with torch.no_grad():
+        again = evaluation.sample(module, range(7), (4,), view=views["two"].name)
+    assert torch.equal(again, found["two"])
+    assert calls == [(19, 7), (14, 7), (9, 14), (5, 14), (0, 7)], "both ends count, and nothing outside"
 
 
 def test_the_raw_view_is_what_it_is_alone():

@@ -10,11 +10,12 @@ SMALL = {"base_channels": 8, "channel_multipliers": (1,), "attention": (False,),
 
 def networks(num_classes):
     for make, shape in (
-        (lambda k: UNet(**SMALL, num_classes=k), (3, 1, 8, 8)),
-        (lambda k: ResidualMLP(8, 16, num_classes=k), (3, 8)),
+        (lambda **k: UNet(**SMALL, **k), (3, 1, 8, 8)),
+        (lambda **k: ResidualMLP(8, 16, **k), (3, 8)),
     ):
         torch.manual_seed(0)
-        yield make(num_classes), torch.randn(shape, generator=torch.Generator().manual_seed(1))
+        told = {} if num_classes is None else {"num_classes": num_classes}
+        yield make(**told), torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
 
 T = torch.tensor([1, 50, 900])
@@ -26,6 +27,15 @@ def test_labels_add_their_embedding_and_change_no_other_weight():
         assert len(told.label.weight) == 6
         for name, value in plain.state_dict().items():
             assert torch.equal(value, told.state_dict()[name]), name
+
+
+def test_a_network_without_labels_has_the_weights_and_numbers_that_it_has_without_the_word():
+    for (plain, x), (told, _), (unsaid, _) in zip(networks(0), networks(5), networks(None), strict=True):
+        counts = [sum(each.numel() for each in network.parameters()) for network in (unsaid, plain, told)]
+        assert counts[0] == counts[1] == counts[2] - told.label.weight.numel()
+        assert torch.equal(plain(x, T), unsaid(x, T))
+        torch.nn.init.zeros_(told.label.weight)
+        assert torch.equal(told(x, T, torch.arange(3)), plain(x, T)), "all that labels do goes through their embedding"
 
 
 def test_each_label_is_heard_and_none_is_the_label_after_the_last():
