@@ -9,7 +9,8 @@ for each t, the step from which on the distance to the population or the twin st
 is known and a twin is given, ``stand_in.csv`` says how well the one stands in for the other.
 
 Of a conditional model it is the score without a label. Half of the squared distance to a twin is, in expectation, the
-variance of the score over training sets; a bias that both share does not show.
+variance of the score over training sets; a bias that both share does not show. Twins of one seed begin with the same
+weights, and are near each other at first whatever they have learned: give the twin a seed of its own.
 
 Exit codes: 0 done, 2 bad option, 3 no runs of one kind, or nothing saved.
 """
@@ -106,6 +107,7 @@ def compare_scores(
         )
     if other is not None:
         check_disjoint(run, other)
+        _warn_of_shared_weights(run, other)
     steps = list(saved_steps(folder)) if twin is None else steps_of_both(folder, twin)
     if not steps:
         raise DataError(
@@ -145,6 +147,17 @@ def compare_scores(
                 })  # fmt: skip
         print(f"step {step}", flush=True)
     return rows
+
+
+def _warn_of_shared_weights(run: ReopenedRun, other: ReopenedRun) -> None:
+    import warnings
+
+    if (seed := run.cli.config["seed"]) == other.cli.config["seed"]:
+        warnings.warn(
+            f"both runs began with the weights of seed {seed}: how far they are from each other at first says nothing "
+            "of the population; train the twin with another --seed",
+            stacklevel=3,
+        )
 
 
 def _score_of(run: ReopenedRun) -> ScoreAt:
