@@ -9,6 +9,8 @@ from torch import nn
 from diffmem.networks import ResidualMLP, UNet
 from diffmem.optim import MuonAdamW
 
+pytestmark = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch before 2.9 has no Muon")
+
 
 def unet():
     torch.manual_seed(0)

@@ -101,3 +101,8 @@ def test_init_names_a_folder_that_cannot_be_written(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert init.main([str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "sbatch").glob("*.sbatch")), ids=lambda path: path.name)
+def test_a_batch_script_sets_the_threads_for_numbers_depend_on_them(path):
+    assert "export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK" in path.read_text().splitlines()

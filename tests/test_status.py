@@ -237,6 +237,15 @@ def run(tasks: list[Task], tmp_path, jobs: int) -> tuple[int, str]:
     return code, (tmp_path / "report").read_text()
 
 
+@pytest.mark.parametrize(("jobs", "threads"), [(2, "4"), (3, "2"), (20, "1")])
+def test_runs_share_the_cores_for_numbers_depend_on_their_threads(tmp_path, tasks, monkeypatch, jobs, threads):
+    monkeypatch.setattr(run_grid, "_num_cores", lambda: 8)
+    show = "import os; print('threads', os.environ['OMP_NUM_THREADS'])"
+    monkeypatch.setattr(Task, "command", property(lambda _: [sys.executable, "-c", show]))
+    assert run(tasks[:1], tmp_path, jobs)[0] == 0
+    assert f"threads {threads}" in tasks[0].log(tmp_path / "logs").read_text().splitlines()
+
+
 def test_a_failed_run_stops_no_other_and_is_named(tmp_path, tasks, stand_in):
     stand_in(0.3, {2: 1})
     code, report = run(tasks, tmp_path, jobs=2)

@@ -71,10 +71,11 @@ def main(args: list[str] | None = None) -> int:
 
 def _prepare(options: argparse.Namespace) -> int:
     console = Console(stderr=True)
+    console.quiet = not console.is_terminal
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:.0f} images/s"), TimeRemainingColumn())
     start = time.perf_counter()
     try:
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        with Progress(*columns, console=console, transient=True) as progress:
             task = progress.add_task("", total=None, rate=0.0)
 
             def show(done: int, total: int) -> None:

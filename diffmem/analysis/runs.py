@@ -199,7 +199,9 @@ def _numbers(column: pd.Series) -> pd.Series:
     import pandas as pd
 
     try:
-        return pd.to_numeric(column)
+        numbers = pd.to_numeric(column)
+        # pandas before 3 rounds text to floats otherwise than Python
+        return column.astype(float) if pd.api.types.is_float_dtype(numbers) else numbers
     except (ValueError, TypeError):
         return column
 

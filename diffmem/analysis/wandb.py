@@ -202,7 +202,7 @@ def _init(target: str, mode: Mode, folder: Path, **what: Any) -> Any:
         mode=mode,
         name=what["id"],
         resume="allow" if mode == "online" else None,
-        dir=folder,
+        dir=str(folder),
         settings=wandb.Settings(console="off", silent=True),
         **what,
     )

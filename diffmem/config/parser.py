@@ -133,7 +133,7 @@ class CLI(LightningCLI):
         raise user_error_behind(cause) or explain(cause, self._arguments, keys)
 
     def instantiate_classes(self) -> None:
-        rehearse(self.config["optimizer"], self.config.get("lr_scheduler"))
+        rehearse(self.config["optimizer"], self.config.get("lr_scheduler"), self.config["trainer"]["max_steps"])
         check_size(self.config["model"]["init_args"].get("network"))
         try:
             super().instantiate_classes()

@@ -12,18 +12,21 @@ from diffmem.errors import ConfigError
 from diffmem.limits import require_memory
 
 _STEPS = 3
+_SCHEDULED_STEPS = 10_000  # of a schedule alone, which takes microseconds a step
 _MOST_LOSSES = 1000
 
 
-def rehearse(optimizer: Mapping[str, Any], scheduler: Mapping[str, Any] | None) -> None:
+def rehearse(optimizer: Mapping[str, Any], scheduler: Mapping[str, Any] | None, max_steps: int) -> None:
     """Make the optimizer and the schedule of a config anew and take some steps with them.
 
     Args:
         optimizer: ``class_path`` and ``init_args``.
         scheduler: The same of the schedule; None without one.
+        max_steps: Number of updates of the run.
 
     Raises:
-        ConfigError: A step fails, or gives a learning rate that is negative or no number.
+        ConfigError: A step fails, or gives a learning rate that is negative or no number; or the schedule ends before
+            the run does.
     """
     device = "cuda" if optimizer["init_args"].get("capturable") and torch.cuda.is_available() else "cpu"
     weights = [torch.nn.Parameter(torch.ones(size, 3, device=device)) for size in (2, 4, 5)]
@@ -48,15 +51,19 @@ def rehearse(optimizer: Mapping[str, Any], scheduler: Mapping[str, Any] | None) 
             if scheduler:
                 key, made = "lr_scheduler", scheduler
                 schedule = _class(scheduler)(rehearsed, **scheduler["init_args"])
-            for _ in range(_STEPS):
-                key, made = "optimizer", optimizer
-                rehearsed.step(closure)
+                end = getattr(schedule, "total_steps", max_steps)
+                if end < max_steps:
+                    raise ValueError(f"{end} steps, and trainer.max_steps is {max_steps}")
+            for step in range(min(max_steps, _SCHEDULED_STEPS) if scheduler else _STEPS):
+                if step < _STEPS:
+                    key, made = "optimizer", optimizer
+                    rehearsed.step(closure)
                 if scheduler:
                     key, made = "lr_scheduler", scheduler
                     schedule.step()
                 rates = [float(group["lr"]) for group in rehearsed.param_groups]
                 if not all(math.isfinite(rate) and rate >= 0 for rate in rates):
-                    raise ValueError(f"a learning rate of {min(rates):g}")
+                    raise ValueError(f"a learning rate of {min(rates):g} at step {step + 1}")
         except Exception as error:  # whatever it is, a run would meet it
             name, reason = made["class_path"].rpartition(".")[2], " ".join(str(error).split()) or type(error).__name__
             raise ConfigError(

@@ -2,19 +2,19 @@
 
 The keys are those of the signatures: of Lightning's ``Trainer``, of every callback that has a group, of the data and
 networks. Optimizers and schedules: ``test_rehearsal.py``. What is parsed, made, checked and, where it is taken, used
-for a step is each class on its own, for a whole command line takes a second.
+for a step is each class on its own, for a whole command line takes a second. The last of the bad values is one that no
+machine has room for.
 """
 
 import inspect
 import logging
 import warnings
-from argparse import ArgumentError
 
 import lightning.pytorch as pl
 import pytest
 import torch
+from bad_values import HUGE, parsed_values, parser_of
 from hand_made import snapshot
-from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from small_run import SMALL
 
@@ -22,28 +22,8 @@ from diffmem import data, networks
 from diffmem.callbacks import GROUPS, EvaluationObserver
 from diffmem.config.parser import CLI, MAKING_ERRORS
 from diffmem.config.refusals import check_config
+from diffmem.config.rehearsal import check_size
 from diffmem.errors import UserError, as_user_error
-
-HUGE = "9999999999999"
-BAD = ("-1", "0", "2", "-0.5", "1.5", "nan", "inf", "x", "", "[]", "{}", "null", "[-1,2]", "true", HUGE)
-
-
-def parser_of(group, cls, **defaults):
-    parser = LightningArgumentParser(exit_on_error=False, parser_mode="omegaconf+")
-    parser.add_class_arguments(cls, group)
-    parser.set_defaults({f"{group}.{key}": value for key, value in defaults.items()})
-    keys = sorted(action.dest for action in parser._actions if action.dest.startswith(f"{group}."))
-    return parser, keys
-
-
-def parsed_values(parser, keys):
-    """``(key, text, namespace)`` of each value that has the type of its key."""
-    for key in keys:
-        for value in BAD:
-            try:
-                yield key, value, parser.parse_args([f"--{key}={value}"])
-            except (ArgumentError, ValueError, KeyError):
-                continue
 
 
 def assert_one_line(error, key):
@@ -115,7 +95,7 @@ def test_an_option_of_the_trainer_works_or_is_refused(small_cli, tmp_path):
             except MemoryError as error:
                 assert as_user_error(error)
                 continue
-            if value == HUGE or key in ("trainer.devices", "trainer.num_nodes", "trainer.logger"):
+            if key in ("trainer.devices", "trainer.num_nodes", "trainer.logger"):
                 continue
             trainer.fit(Linear(), torch.utils.data.DataLoader(torch.ones(8, 2)))
             assert trainer.global_step == 2, f"{key}={value} ends at step {trainer.global_step}"
@@ -127,9 +107,7 @@ def test_an_option_of_the_trainer_works_or_is_refused(small_cli, tmp_path):
 @pytest.mark.parametrize("name", ["Digits", "Patches", "SymmetricMixture"])
 def test_data_refuse_what_they_cannot_give(name):
     parser, keys = parser_of("data", getattr(data, name), n=4, num_test=4)
-    for key, value, namespace in parsed_values(parser, keys):
-        if value == HUGE and key in ("data.dimension", "data.n", "data.num_test"):
-            continue  # as large as one likes, where the points are drawn
+    for key, _, namespace in parsed_values(parser, keys):
         try:
             made = parser.instantiate_classes(namespace)["data"]
             made.check()
@@ -148,9 +126,8 @@ def test_a_network_refuses_what_it_cannot_be(name):
     defaults = {key: value for key, value in known.items() if key in inspect.signature(cls).parameters}
     parser, keys = parser_of("network", cls, **defaults)
     for key, value, namespace in parsed_values(parser, keys):
-        if value == HUGE:
-            continue  # memory, of which the machine speaks
         try:
+            check_size({"class_path": f"diffmem.networks.{name}", "init_args": vars(namespace["network"])})
             parser.instantiate_classes(namespace)
         except UserError as error:
             assert "\n" not in str(error)

@@ -75,7 +75,10 @@ def attempt(capsys, tmp_path, *overrides, config=SMALL):
         ("--trainer.accumulate_grad_batches=1000000000", r"got 1000000000, expected at least 1 and at most 100,000"),
         ("--trainer.max_steps=10000000000000", r"trainer\.max_steps: got 1\d+, expected .* at most 1e12"),
         ("--threads=1000000", r"threads: got 1000000, expected 1 to 1024, or null; set --threads"),
-        ("--evaluation.num_samples=10000000000", r"num_samples: got 1\d+, which takes at least 2,384 GiB of memory"),
+        (
+            "--evaluation.num_samples=100000000000000",
+            r"num_samples: got 1\d+, which takes at least .* of memory",
+        ),
         (
             "--evaluation.num_samples=20000000 --evaluation.sampling_steps=1000",
             r"evaluation\.num_samples: got 20000000, which sends 2e\+10 images .* each row, expected at most 1e\+10",

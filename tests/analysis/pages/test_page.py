@@ -137,7 +137,7 @@ def test_the_page_in_a_browser(page):
         assert "Novelty against quality" in run(titles)
 
         # every part says what it is
-        assert run("[...document.querySelectorAll('.plot')].every((each) => each.ariaLabel.length > 20)")
+        assert run("[...document.querySelectorAll('div.plot')].every((each) => each.ariaLabel.length > 20)")
         assert run("[...document.querySelectorAll('.tile')].every((each) => each.closest('[role=img]').ariaLabel)")
         assert run("[...document.querySelectorAll('input, select')].every((each) => each.labels.length === 1)")
         assert run(
