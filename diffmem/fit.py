@@ -56,6 +56,7 @@ def _fit(cli: CLI) -> int:
         _empty(folder)
     check_same_images(folder, data)
     check_extension(folder, cli.plain_config)
+    check_protocol(folder, cli.identity)
     if is_finished(folder, cli.plain_config):
         if first_rank:
             _announce(folder, "finished before, nothing to do; a larger --trainer.max_steps goes on")
@@ -65,7 +66,6 @@ def _fit(cli: CLI) -> int:
                 reached = max((state_of_run(folder).step or 0, *saved_steps(folder)))
                 warn_of_missing_rows(folder, scheduled, reached + 1)
         return EXIT_DONE
-    check_protocol(folder, cli.identity)
     if first_rank:
         _announce(folder)
     with locked(folder) if first_rank else contextlib.nullcontext():

@@ -79,15 +79,37 @@ def test_a_run_keeps_its_losses_and_f_mem(tmp_path):
     assert 0 < float(tables[0][-1]["f_mem"]) < 1
 
 
+SIZES = ["--data.num_test=32", "--losses.batch_size=8", "--evaluation.batch_size=8"]
+SMALL_UNET = [*SMALL, *SIZES, "--model.network.channel_multipliers=[1]", "--model.network.attention=[true]"]
+SMALL_MLP = [
+    *SMALL[:2],
+    *("--config", str(ROOT / "configs/digits/atlas.yaml")),
+    *(each for each in SMALL[2:] if "model.network" not in each),
+    *SIZES,
+    "--model.network.width=8",
+    "--model.network.num_blocks=1",
+    "--model.network.dropout=0.1",
+    "--data.batch_mode=min",
+    "--early_stopping.mode=null",
+]
+
+
 @pytest.mark.slow
-def test_a_compiled_run_is_the_same_and_is_compiled_for_training_and_evaluation_alone(tmp_path):
+@pytest.mark.parametrize(
+    ("small", "backend"), [(SMALL_UNET, "aot_eager"), (SMALL_MLP, "inductor")], ids=["traced", "in machine code"]
+)
+def test_a_compiled_run_is_the_same_and_is_compiled_for_training_and_evaluation_alone(
+    small, backend, tmp_path, monkeypatch
+):
+    """The U-Net's fifty kernels would take a minute and a half: it is traced, and a smaller network translated."""
+    compile = torch.nn.Module.compile
+    chosen = {"mode": None, "backend": backend}
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **options: compile(self, **{**options, **chosen}))
+    torch.compiler.reset()
     counters.clear()
-    sizes = ["--data.num_test=32", "--losses.batch_size=8", "--evaluation.batch_size=8"]
-    network = ["--model.network.channel_multipliers=[1]", "--model.network.attention=[true]"]
     tables, names = [], []
     for mode in ("null", "default"):
-        arguments = [*SMALL, *sizes, *network, f"--model.compile={mode}", f"--run_root={tmp_path / mode}"]
-        assert fit.main(arguments) == 0
+        assert fit.main([*small, f"--model.compile={mode}", f"--run_root={tmp_path / mode}"]) == 0
         folder = only_run(tmp_path / mode)
         tables.append(read_table(folder / "evaluations.csv"))
         names.append(list(torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]))

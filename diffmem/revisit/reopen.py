@@ -165,7 +165,7 @@ def named_checkpoints(folder: Path, names: Sequence[str]) -> list[Path]:
                 "checkpoint",
                 got=name,
                 expected=f"some of {', '.join(known)}",
-                remedy="choose a step that was saved, or --at for one that was not",
+                remedy="choose one of them; diffmem.evaluate --at reaches any other step",
             )
         if not is_whole(known[name]):
             raise CheckpointError(

@@ -59,9 +59,10 @@ def test_more_columns_and_steps_apply_from_where_the_run_is(copied):
     assert [bool(row["score_error_empirical"]) for row in rows] == [False] * 4 + [True] * 2
 
 
-def test_another_protocol_is_refused_and_nothing_changes(copied, capsys):
+@pytest.mark.parametrize("steps", [6, 9], ids=["of a finished run", "of a longer one"])
+def test_another_protocol_is_refused_and_nothing_changes(copied, capsys, steps):
     before = contents(copied)
-    code = fit.main([*SMALL, f"--run_root={copied}", "--trainer.max_steps=9", "--memorization.threshold=0.2"])
+    code = fit.main([*SMALL, f"--run_root={copied}", f"--trainer.max_steps={steps}", "--memorization.threshold=0.2"])
     assert code == 2
     message = capsys.readouterr().err
     assert "memorization.threshold: got 0.2, expected 0.333" in message
