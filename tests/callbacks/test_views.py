@@ -150,7 +150,7 @@ def test_guidance_of_a_view_acts_at_the_sampling_steps_inside_its_interval_alone
     calls = []
     module.network.register_forward_pre_hook(lambda _, inputs: calls.append((int(inputs[1][0]), len(inputs[0]))))
     with torch.no_grad():
-        again = evaluation.sample(module, range(7), (4,), view=views["two"].name)
+        again = evaluation.samples.draw(module, range(7), (4,), evaluation.views[views["two"].name])
     assert torch.equal(again, found["two"])
     assert calls == [(19, 7), (14, 7), (9, 14), (4, 14), (0, 7)], "both ends count, and nothing outside"
 
