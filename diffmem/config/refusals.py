@@ -30,6 +30,11 @@ _TRAINER: dict[str, tuple[Callable[[Any], bool], str, str]] = {
     "min_epochs": (lambda value: value is None, f"null: {_ENDS}", "set --trainer.max_steps"),
     "min_steps": (lambda value: value is None, f"null: {_ENDS}", "set --trainer.max_steps"),
     "limit_train_batches": (lambda value: value in (None, 1.0), f"null: {_ENDS}", "set --trainer.max_steps"),
+    "val_check_interval": (
+        lambda value: value in (None, 1.0),
+        "null: what is measured at which steps is evaluation.steps",
+        "set --evaluation.steps",
+    ),
     "overfit_batches": (lambda value: not value, f"0: {_ENDS}", "set a small --data.n"),
     "fast_dev_run": (lambda value: not value, f"false: {_ENDS}", "set a small --trainer.max_steps"),
     "barebones": (lambda value: not value, "false: the measurements are callbacks", "set --evaluation.steps=[]"),

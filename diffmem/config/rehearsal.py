@@ -80,7 +80,7 @@ def rehearse(optimizer: Mapping[str, Any], scheduler: Mapping[str, Any] | None, 
 
 
 def check_size(network: Mapping[str, Any] | None) -> None:
-    """Count the parameters of a network of diffmem's own without room for them.
+    """Count the weights of a network of diffmem's own, tables among them, without room for them.
 
     Args:
         network: ``class_path`` and ``init_args``; None where a model has none.
@@ -90,12 +90,12 @@ def check_size(network: Mapping[str, Any] | None) -> None:
     """
     if network is None or not network["class_path"].startswith("diffmem.networks."):
         return
-    num_parameters = 0
+    num_weights = 0
     with contextlib.suppress(Exception), torch.random.fork_rng(devices=[]), torch.device("meta"):
         made = _class(network)(**network["init_args"])  # what it refuses is said when it is made
-        num_parameters = sum(parameter.numel() for parameter in made.parameters())
-    got, remedy = f"{num_parameters:,} parameters", "make --model.network smaller"
-    require_memory("network", got, 2 * 4 * num_parameters, "model", remedy)
+        num_weights = sum(each.numel() for each in (*made.parameters(), *made.buffers()))
+    got, remedy = f"{num_weights:,} weights", "make --model.network smaller"
+    require_memory("network", got, 2 * 4 * num_weights, "model", remedy)
 
 
 def _class(chosen: Mapping[str, Any]) -> Any:

@@ -55,6 +55,8 @@ class ResidualMLP(nn.Module):
         if width < 4 or width % 2:
             raise ParameterError("width", got=width, expected="even, at least 4")
         require_at_least(1, dim=dim, num_blocks=num_blocks, num_steps=num_steps)
+        if num_blocks > 1000:
+            raise ParameterError("num_blocks", got=num_blocks, expected="at most 1,000")
         require_at_least(0, num_classes=num_classes)
         self.num_classes = num_classes
         self.register_buffer("table", sinusoidal_table(num_steps, width), persistent=False)

@@ -236,3 +236,5 @@ def _check(
             expected="positive multipliers and one attention switch for each",
         )
     require_at_least(1, num_res_blocks=num_res_blocks)
+    if num_res_blocks > 1000:
+        raise ParameterError("num_res_blocks", got=num_res_blocks, expected="at most 1,000")

@@ -7,6 +7,7 @@ machine has room for.
 """
 
 import inspect
+import itertools
 import logging
 import warnings
 
@@ -71,6 +72,13 @@ class Linear(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
+class Endless:
+    """Batches without an end and a length, as those of a run."""
+
+    def __iter__(self):
+        return itertools.repeat(torch.ones(1, 2))
+
+
 def test_an_option_of_the_trainer_works_or_is_refused(small_cli, tmp_path):
     usual = {"max_steps": 2, "accelerator": "cpu", "devices": 1, "logger": False, "enable_checkpointing": False,
              "enable_progress_bar": False, "enable_model_summary": False, "default_root_dir": None}  # fmt: skip
@@ -97,7 +105,7 @@ def test_an_option_of_the_trainer_works_or_is_refused(small_cli, tmp_path):
                 continue
             if key in ("trainer.devices", "trainer.num_nodes", "trainer.logger"):
                 continue
-            trainer.fit(Linear(), torch.utils.data.DataLoader(torch.ones(8, 2)))
+            trainer.fit(Linear(), Endless())
             assert trainer.global_step == 2, f"{key}={value} ends at step {trainer.global_step}"
             taken.append((key, value))
     assert len(taken) > 40

@@ -151,6 +151,6 @@ def test_a_network_is_counted_without_room_for_it_and_draws_nothing():
     check_size({"class_path": "diffmem.networks.UNet", "init_args": {"base_channels": 7}})  # refused when it is made
     check_size({"class_path": "mine.Net", "init_args": {}})  # which may do anything when it is made
     check_size(None)
-    with pytest.raises(ConfigError, match=r"model\.network: got [\d,]+ parameters, which takes at least"):
+    with pytest.raises(ConfigError, match=r"model\.network: got [\d,]+ weights, which takes at least"):
         check_size({"class_path": "diffmem.networks.UNet", "init_args": {"base_channels": 16_000}})
     assert torch.equal(torch.get_rng_state(), state)

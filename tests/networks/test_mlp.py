@@ -28,7 +28,9 @@ def test_an_image_is_read_as_the_vector_of_its_pixels():
     assert torch.equal(out.flatten(1), network(images.flatten(1), times))
 
 
-@pytest.mark.parametrize("arguments", [{"width": 7}, {"width": 2}, {"dim": 0}, {"num_blocks": 0}, {"num_steps": 0}])
+@pytest.mark.parametrize(
+    "arguments", [{"width": 7}, {"width": 2}, {"dim": 0}, {"num_blocks": 0}, {"num_blocks": 10**13}, {"num_steps": 0}]
+)
 def test_impossible_sizes_are_refused(arguments):
     with pytest.raises(ConfigError, match=f"^{next(iter(arguments))}: got"):
         ResidualMLP(**arguments)
