@@ -5,7 +5,8 @@ import shutil
 import measure_costs
 import pytest
 
-from diffmem.callbacks import Evaluation, Losses, Memorization, observer
+from diffmem.callbacks import Losses, Memorization, observer
+from diffmem.callbacks.generated import GeneratedSamples
 from diffmem.models import DDPM
 from diffmem.revisit.reopen import ReopenedRun, saved_steps
 
@@ -30,7 +31,7 @@ def clock(monkeypatch):
 
         monkeypatch.setattr(owner, attribute, call)
 
-    takes("sample", Evaluation, "sample")
+    takes("sample", GeneratedSamples, "draw")
     takes("neighbours", observer, "nearest_over_versions")
     takes("memorization", Memorization, "measure")
     takes("losses", Losses, "measure")
