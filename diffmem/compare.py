@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from diffmem.analysis.runs import Run
 
 WANDB_SOURCE = "wandb:"
-_RULES = ("by", "against", "clock", "quality", "quality_level", "mem_level", "confidence", "draws")
+_RULES = ("by", "against", "clock", "quality", "quality_level", "mem_level", "confidence", "draws", "collapse")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,6 +69,13 @@ def add_rules(parser: argparse.ArgumentParser, by: str | None = "optimizer", say
     )
     parser.add_argument("--confidence", type=float, default=0.95, metavar="P", help="default %(default)s")
     parser.add_argument("--draws", type=int, default=1000, metavar="B", help="bootstrap draws; default %(default)s")
+    parser.add_argument(
+        "--collapse",
+        choices=("all", "plateaus"),
+        default="all",
+        help="curves laid on each other in τ/n^α: all, divided by f_mem(τ_max) where all have levelled off, or "
+        "those alone that have; default %(default)s",
+    )
 
 
 def main(args: list[str] | None = None) -> int:
@@ -116,6 +123,7 @@ def rules_of(options: argparse.Namespace, runs: "list[Run]") -> "Rules":
         mem_level=options.mem_level,
         confidence=options.confidence,
         num_draws=options.draws,
+        collapse=options.collapse,
     )
 
 

@@ -5,7 +5,8 @@ agree once divided by n^α. So no α can win by leaving the curves without overl
 slope, log τ_y = m_y + α log n.
 
 The curves are f_mem/f_mem(τ_max), as in the paper, where every run has levelled off. A run that stopped on the rise has
-no plateau to be divided by, and f_mem itself is compared instead, up to the lowest of the last values.
+no plateau to be divided by, and f_mem itself is compared instead, up to the lowest of the last values; or, where it is
+asked for, such runs are left out.
 """
 
 import math
@@ -33,6 +34,7 @@ class Collapse:
     Attributes:
         exponent: The best α.
         normalized: Whether each curve was divided by its last value.
+        num_left_out: How many curves that rise far enough were left out because they have not levelled off.
         times: (R, Y) times at which curve r first reaches height y, NaN where its first evaluation is above.
         n: (R,) numbers of training images.
     """
@@ -41,6 +43,7 @@ class Collapse:
     normalized: bool
     times: Array
     n: Array
+    num_left_out: int = 0
 
     def spread(self, exponent: float) -> float:
         """Root mean square of log(τ_y/n^α) around its mean at each height: 0 for a perfect collapse.
@@ -54,12 +57,14 @@ class Collapse:
         factors = {"": self.exponent, " at α = 1": 1.0, " uncollapsed": 0.0}
         best, one, none = (f"×{plain(math.exp(self.spread(alpha)))}{name}" for name, alpha in factors.items())
         curves = "f_mem/f_mem(τ_max)" if self.normalized else "f_mem (some runs stopped on the rise)"
+        if self.num_left_out:
+            curves += f" of those that levelled off ({self.num_left_out} did not)"
         return f"best α = {self.exponent:.2f} over {len(self.n)} runs, {curves} within {best} ({one}, {none})"
 
 
-def takes_part(f_mem: Array) -> bool:
-    """Whether the curve rises far enough to show its shape."""
-    return bool(f_mem[-1] >= MIN_LAST)
+def takes_part(steps: Array, f_mem: Array, plateaus: bool = False) -> bool:
+    """Whether the curve rises far enough to show its shape, and where ``plateaus`` are asked for has one."""
+    return bool(f_mem[-1] >= MIN_LAST) and (not plateaus or levelled_off(steps, f_mem))
 
 
 def levelled_off(steps: Array, f_mem: Array) -> bool:
@@ -67,26 +72,29 @@ def levelled_off(steps: Array, f_mem: Array) -> bool:
     return bool(np.interp(steps[-1] / 2, steps, f_mem) >= LEVELLED * f_mem[-1])
 
 
-def collapse(n: ArrayLike, curves: Sequence[tuple[ArrayLike, ArrayLike]]) -> Collapse:
+def collapse(n: ArrayLike, curves: Sequence[tuple[ArrayLike, ArrayLike]], plateaus: bool = False) -> Collapse:
     """The α that collapses the curves best.
 
     Args:
         n: (R,) numbers of training images.
         curves: R pairs of steps (S,) and f_mem (S,). Those that end below :data:`MIN_LAST` are left out.
+        plateaus: Whether those that have not levelled off are left out as well.
 
     Raises:
         DataError: Fewer than two values of n among the curves that take part.
     """
-    found = [
-        (size, np.asarray(steps, dtype=np.float64), f_mem)
+    whole = [
+        (float(size), np.asarray(steps, dtype=np.float64), np.asarray(values, dtype=np.float64))
         for size, (steps, values) in zip(np.asarray(n, dtype=np.float64), curves, strict=True)
-        if takes_part(f_mem := np.asarray(values, dtype=np.float64))
     ]
+    rising = [(size, steps, f_mem) for size, steps, f_mem in whole if takes_part(steps, f_mem)]
+    found = [(size, steps, f_mem) for size, steps, f_mem in rising if takes_part(steps, f_mem, plateaus)]
     sizes = np.array([size for size, _, _ in found])
     if len(np.unique(sizes)) < 2:
         raise DataError(
             "collapse",
-            got=f"{len(found)} runs at {len(np.unique(sizes))} values of n that end at f_mem ≥ {MIN_LAST:g}",
+            got=f"{len(found)} runs at {len(np.unique(sizes))} values of n that end at f_mem ≥ {MIN_LAST:g}"
+            + (" and have levelled off" if plateaus else ""),
             expected="at least 2 values of n",
             remedy="train more or longer runs",
         )
@@ -109,7 +117,7 @@ def collapse(n: ArrayLike, curves: Sequence[tuple[ArrayLike, ArrayLike]]) -> Col
             expected="curves that rise while they are evaluated",
             remedy="evaluate earlier",
         )
-    return Collapse(float(np.nansum(x * y) / np.nansum(x**2)), normalized, times, sizes)
+    return Collapse(float(np.nansum(x * y) / np.nansum(x**2)), normalized, times, sizes, len(rising) - len(found))
 
 
 def _times_at(steps: Array, values: Array, heights: Array) -> Array:

@@ -19,7 +19,7 @@ from diffmem.analysis.levels import shared_level
 from diffmem.analysis.phase import Phase, PhasePoint, phase_of
 from diffmem.analysis.runs import DEFAULT_VIEW, Run, quality_column
 from diffmem.analysis.scaling import PowerLaw, fit_of_runs
-from diffmem.errors import DataError, ParameterError, require_at_least
+from diffmem.errors import DataError, ParameterError, require_at_least, require_one_of
 
 Notes = defaultdict[str, list[str]]
 
@@ -40,9 +40,10 @@ class Rules:
         mem_level: Level c of τ_mem.
         confidence: Mass of every interval.
         num_draws: Bootstrap draws, at least 100.
+        collapse: Which curves of f_mem are laid on each other: ``all``, or ``plateaus``, those that have levelled off.
 
     Raises:
-        ParameterError: A number that makes no rule.
+        ParameterError: A value that makes no rule.
     """
 
     by: tuple[str, ...] = ("optimizer",)
@@ -52,6 +53,7 @@ class Rules:
     mem_level: float = timescales.MEMORIZATION_LEVEL
     confidence: float = timescales.CONFIDENCE
     num_draws: int = timescales.NUM_DRAWS
+    collapse: str = "all"
 
     def __post_init__(self) -> None:
         for name, least, most in (("quality_level", 0, math.inf), ("mem_level", 0, 1), ("confidence", 0, 1)):
@@ -59,6 +61,7 @@ class Rules:
             if value is not None and not least < value < most:
                 raise ParameterError(name, got=value, expected=f"a number in ({least}, {most:g})")
         require_at_least(100, num_draws=self.num_draws)
+        require_one_of(("all", "plateaus"), "collapse", self.collapse)
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,7 @@ def _collapse(runs: Sequence[RunTimes], rules: Rules) -> Collapse | str:
     memorizing = [each.run for each in runs if (mem := each.times["mem"]) is not None and not mem.censored]
     curves = [(run.clock(rules.clock), run.column("f_mem")) for run in memorizing]
     try:
-        return collapse([run.n for run in memorizing], curves)
+        return collapse([run.n for run in memorizing], curves, rules.collapse == "plateaus")
     except DataError as refusal:
         return str(refusal).partition(": ")[2]
 

@@ -31,7 +31,8 @@ def collapsed_curves(comparison: Comparison) -> "Figure | None":
         exponents = (0.0, 1.0, found.exponent)
         for each in group.runs:
             time, f_mem, mem = each.run.clock(comparison.rules.clock), each.run.column("f_mem"), each.times["mem"]
-            if mem is None or mem.censored or not takes_part(f_mem):
+            plateaus = comparison.rules.collapse == "plateaus"
+            if mem is None or mem.censored or not takes_part(time, f_mem, plateaus):
                 continue
             height = f_mem / f_mem[-1] if found.normalized else f_mem
             for ax, alpha in zip(row, exponents, strict=True):
