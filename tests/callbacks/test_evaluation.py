@@ -64,7 +64,7 @@ def test_the_table_of_each_view_holds_what_its_own_weights_guidance_and_sampler_
     early, model, average = small_model(0.0), small_model(0.3), Average([0.5])
     average.begin(early, fresh=True)
     train, test = torch.randn(6, 4), torch.randn(9, 4)
-    data = SimpleNamespace(train_images=train, test_images=test, batch_size=6, train_labels=torch.arange(6) % 3,
+    data = SimpleNamespace(train_images=train, test_images=test, batch_size=6, train_labels=(torch.arange(6) + 1) % 3,
                            test_labels=torch.arange(9) % 3)  # fmt: skip
     trainer = SimpleNamespace(
         callbacks=[average, Memorization(0.9), Losses(num_draws=1, t=0.1), PerClass(0.9)], accumulate_grad_batches=2,
