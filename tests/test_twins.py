@@ -5,6 +5,7 @@ from small_run import SMALL, only_run
 
 from diffmem import fit, twins
 from diffmem.files import read_table
+from diffmem.revisit.reopen import ReopenedRun
 
 
 @pytest.fixture
@@ -13,7 +14,7 @@ def other_run(tmp_path):
     return only_run(tmp_path / "other")
 
 
-def test_table_and_figures_of_two_runs(finished_run, other_run, tmp_path, capsys):
+def test_table_and_figures_of_two_runs(finished_run, other_run, tmp_path, capsys, monkeypatch):
     out = tmp_path / "twins"
     assert twins.main([str(finished_run), str(other_run), "--num=10", f"--out={out}"]) == 0
     rows = read_table(out / "twins.csv")
@@ -23,6 +24,15 @@ def test_table_and_figures_of_two_runs(finished_run, other_run, tmp_path, capsys
     assert "tau_twin" in capsys.readouterr().out
     assert twins.main([str(finished_run), str(finished_run), f"--out={out}"]) == 3
     assert "16 training images in both" in capsys.readouterr().err
+    load = ReopenedRun.load
+
+    def load_small(self, checkpoint):
+        self.evaluation.batch_size = 3
+        return load(self, checkpoint)
+
+    monkeypatch.setattr(ReopenedRun, "load", load_small)
+    for whole, parts in zip(rows, twins.compare_twins(finished_run, other_run, 10)[0], strict=True):
+        assert {name: float(value) for name, value in whole.items()} == pytest.approx(parts, rel=1e-3), "of any batch"
 
 
 def test_the_time_is_where_half_of_the_samples_are_nearer_to_their_own_images():

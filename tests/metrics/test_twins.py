@@ -4,6 +4,7 @@ import torch
 
 from diffmem.errors import ConfigError
 from diffmem.metrics.twins import twin_agreement
+from diffmem.twins import _columns
 
 
 def test_values_are_those_of_a_few_lines_of_numpy():
@@ -39,6 +40,18 @@ def test_twins_that_agree_and_twins_that_copy():
     assert chosen.tolist() == list(range(50))
     assert (copy.train_distance == 0).all() and copy.train_correlation.tolist() == pytest.approx([1] * 50)
     assert copy.correlation.abs().mean() < 0.3
+
+
+def test_half_of_the_twins_copy_and_duplicates_are_one_image():
+    generator = torch.Generator().manual_seed(0)
+    train_a, train_b, same = (torch.randn(50, 30, generator=generator) for _ in range(3))
+    train_a[1] = train_a[0]
+    a, b = (torch.cat([same[:25], train[:25]]) for train in (train_a, train_b))
+    agreement, _ = twin_agreement((a, b), (train_a, train_b), torch.zeros(30))
+    columns = _columns(agreement)
+    assert columns["share_own"] == 0.5
+    assert columns["distance"] == pytest.approx((train_a - train_b)[:25].double().norm(dim=1).sum().item() / 50)
+    assert (agreement.train_distance[25:] == 0).all(), "a copy of a doubled image is as near as another copy"
 
 
 def test_pairs_have_one_shape():
