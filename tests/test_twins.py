@@ -27,7 +27,7 @@ def test_table_and_figures_of_two_runs(finished_run, other_run, tmp_path, capsys
     load = ReopenedRun.load
 
     def load_small(self, checkpoint):
-        self.evaluation.batch_size = 3
+        self.evaluation.samples.batch_size = 3
         return load(self, checkpoint)
 
     monkeypatch.setattr(ReopenedRun, "load", load_small)
