@@ -10,6 +10,7 @@ from small_run import ROOT, SMALL, only_run
 from diffmem import fit, regions
 from diffmem.diffusion.scores import empirical_law
 from diffmem.files import read_table
+from diffmem.models import DDPM
 from diffmem.revisit import reopen
 
 
@@ -89,6 +90,23 @@ def test_a_model_that_is_a_known_score_is_at_distance_zero_from_it(mixture, monk
     at_smallest = min(row["t"] for row in rows)
     apart = {row["place"]: row["distance"] for row in rows if row["t"] == at_smallest and row["reference"] == other}
     assert apart["heldout"] > 0.1, "fresh points lie between the training points, where the two scores differ"
+
+
+def test_batches_do_not_change_a_distance(mixture, monkeypatch):
+    load, score, sizes, found = reopen.ReopenedRun.load, DDPM.score, [], {}
+
+    def load_for_batches(self, checkpoint):
+        self.evaluation.samples.batch_size = batch_size
+        return load(self, checkpoint)
+
+    monkeypatch.setattr(reopen.ReopenedRun, "load", load_for_batches)
+    monkeypatch.setattr(DDPM, "score", lambda self, x, index: sizes.append(len(x)) or score(self, x, index))
+    for batch_size in (10, 3):
+        sizes.clear()
+        found[batch_size] = regions.compare_scores(mixture, num=10, num_times=2)
+        assert set(sizes) == ({10} if batch_size == 10 else {3, 1})
+    for whole, parts in zip(found[10], found[3], strict=True):
+        assert parts["distance"] == pytest.approx(whole["distance"], rel=1e-4)
 
 
 def test_the_trajectory_starts_from_noise_and_is_the_samplers_own(mixture):
