@@ -287,28 +287,39 @@ def test_what_is_said_of_digits_holds_at_other_levels(quality_level, mem_level):
         return row_of(found, factor, n).of[quantity]
 
     labels = "data.labels=true, model.network.num_classes=10"
-    for factor in ("model.prediction=sample", labels, "optimizer=MuonAdamW", "model.min_snr_gamma=5"):
+    random_labels = "data.labels=random:10, model.network.num_classes=10"
+    for factor in ("model.prediction=sample", labels, random_labels, "optimizer=MuonAdamW", "model.min_snr_gamma=5"):
         assert of(factor, "mem").high < 1
     assert of("model.prediction=sample", "mem").high < 0.16 and of("model.prediction=sample", "mem", 128).high < 0.3
     assert of("model.min_snr_gamma=5", "mem", 128).high < 1
     for factor in ("data.flip=True", "model.network.width=default", "data.batch_size=64", "data.shift=1",
-                   "optimizer=AdamW, weight_decay=1"):  # fmt: skip
+                   "optimizer=AdamW, weight_decay=1", "model.network.num_blocks=1", "optimizer=SGD"):  # fmt: skip
         assert of(factor, "mem").low > 1
+    for n in (64, 128):
+        dropout = row_of(found, "model.network.dropout=0.3", n).of
+        assert dropout["mem"].above > 3 and 0.49 < dropout["gen"].value < 0.7 and dropout["gen"].high < 1
+    assert of("model.network.dropout=0.3", "room").above > 4.5 and of("model.network.dropout=0.3", "room").low > 1
+    assert not of("model.network.dropout=0.3", "best").low > 1
+    assert 1.5 < of("model.network.dropout=0.1", "room").value < 1.75
     sgd, rmsprop = row_of(found, "optimizer=SGD, momentum=0.9"), row_of(found, "optimizer=RMSprop")
     assert (sgd.rate, len(sgd.rates), rmsprop.rate, len(rmsprop.rates)) == (0.3, 3, 0.002, 3)
     assert sgd.of["gen"].high < 1 and 2.9 <= sgd.of["room"].value < 3.9
     assert sgd.of["room"].differs == ((quality_level, mem_level) != (1.5, 0.01))
-    assert not any(of("optimizer=AdamW", name).differs for name in ("gen", "mem", "room"))
+    adamw, adam = (row_of(found, factor) for factor in ("optimizer=AdamW", "optimizer.lr=0.006"))
+    assert (adamw.rate, len(adamw.rates)) == (0.006, 3)
+    for name in ("gen", "mem", "room"):
+        assert adamw.of[name].low < adam.of[name].high and adam.of[name].low < adamw.of[name].high
     assert rmsprop.of["gen"].low > 1 and rmsprop.of["mem"].low > 1 and not rmsprop.of["room"].differs
     assert of(labels, "gen").high < 1
-    for factor in (labels, "optimizer=MuonAdamW", "model.min_snr_gamma=5", "model.time_law=logit_normal",
+    for factor in (labels, random_labels, "optimizer=MuonAdamW", "model.min_snr_gamma=5", "model.time_law=logit_normal",
                    "trainer.gradient_clip_val=0.1"):  # fmt: skip
         assert not of(factor, "room").differs
     assert of("model.prediction=velocity", "room").low > 3 and not of("model.prediction=velocity", "mem").differs
     assert of("optimizer.lr=0.006", "room").low > 1.2
     assert not of("data.flip=True", "gen").differs
     assert of("data.flip=True", "room").differs == (quality_level > 1.5)
-    for factor in ("trainer.gradient_clip_val=0.1", "model.time_law=logit_normal"):
+    for factor in ("trainer.gradient_clip_val=0.1", "model.time_law=logit_normal", "trainer.precision=bf16-mixed",
+                   "lr_scheduler=CosineAnnealingLR, T_max=3000", "optimizer=AdamW, weight_decay=0.1"):  # fmt: skip
         assert not of(factor, "mem").differs and not of(factor, "gen").differs
 
 
@@ -320,6 +331,7 @@ def test_what_is_said_of_patches_holds_at_other_levels(quality_level, mem_level)
     assert of["model.prediction=sample"]["mem"].high < 0.5
     assert of["optimizer=AdamW, weight_decay=1"]["mem"].above > 3
     assert of["data.flip=True"]["mem"].above > 1.7
+    assert of["model.network.dropout=0.3"]["mem"].above > 3
 
 
 def test_what_the_smaller_setting_says_otherwise():
