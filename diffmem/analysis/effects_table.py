@@ -19,7 +19,7 @@ def rule_lines(effects: Effects) -> list[str]:
     return [
         "Rows named baseline hold its own values, the others multiples of them, geometric means over pairs of runs of "
         f"one n, subset and seed; intervals at {rules.confidence:.0%} from the spread of the pairs (Student t) and the "
-        f"sampling of each run. Bold: the interval leaves 1 out, as {1 - rules.confidence:.0%} of them would by chance.",
+        f"sampling of each. Bold: the interval leaves 1 out, as {1 - rules.confidence:.0%} of all would by chance.",
         "key=default: the value that its class has where none is given.",
         f"Times in {CLOCKS[rules.clock]}. τ_gen: {comparison.quality} ≤ q. {comparison.level_note}",
         f"τ_mem: f_mem ≥ {rules.mem_level:g}. Room: τ_mem/τ_gen.",

@@ -27,9 +27,7 @@ def printed(law):
     return str(law).replace(" points", "")
 
 
-@pytest.mark.parametrize(
-    "criterion", ["nn_heldout/nn_train +10%", *LOSSES, "L_gen ≥ 0.5", "f_mem ≥ 1%", "f_mem ≥ 5%"]
-)
+@pytest.mark.parametrize("criterion", ["nn_heldout/nn_train +10%", *LOSSES, "L_gen ≥ 0.5", "f_mem ≥ 1%", "f_mem ≥ 5%"])
 def test_the_exponents_printed_are_those_computed(laws, criterion):
     cells = [printed(laws[name][criterion]) for name in SHOWN]
     assert f"| {criterion} | {' | '.join(cells)} |" in STATEMENTS
