@@ -298,6 +298,8 @@ def test_what_is_said_of_digits_holds_at_other_levels(quality_level, mem_level):
     for n in (64, 128):
         dropout = row_of(found, "model.network.dropout=0.3", n).of
         assert dropout["mem"].above > 3 and 0.49 < dropout["gen"].value < 0.7 and dropout["gen"].high < 1
+    assert all(of(each, "mem", 128).above > 3 for each in ("data.flip=True", "model.network.width=default"))
+    assert of(labels, "mem", 128).value < 0.63 and of(labels, "mem", 128).differs == (mem_level == 0.005)
     assert of("model.network.dropout=0.3", "room").above > 4.5 and of("model.network.dropout=0.3", "room").low > 1
     assert not of("model.network.dropout=0.3", "best").low > 1
     assert 1.5 < of("model.network.dropout=0.1", "room").value < 1.75
