@@ -1,4 +1,4 @@
-"""Twins beside the two clocks, of U-Nets on digits and of MLPs on photographs: the table in the README of the metrics."""
+"""Twins beside the two clocks: the table in the README of the metrics, of U-Nets on digits and MLPs on photographs."""
 
 from pathlib import Path
 
