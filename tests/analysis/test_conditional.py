@@ -4,6 +4,7 @@ import csv
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from diffmem.analysis.comparison import Rules, compare
@@ -132,13 +133,20 @@ def test_held_out_images_are_next_to_never_copied_whatever_the_guidance():
 
 def test_the_table_of_the_mixture_is_that_computed():
     comparison = compare(read_runs([STUDY.parent / "mixture_conditional"]), Rules(by=("guidance",), quality_level=10))
-    assert len(comparison.cells) == 9
+    assert len(comparison.cells) == 12
     for cell in comparison.cells:
         (each,) = cell.runs
-        share, mem = each.run.table["f_mem"].iloc[-1], cell.times["mem"]
+        steps, f_mem = (each.run.column(name)[1:] for name in ("step", "f_mem"))
+        ends = steps[-1] / cell.n * (1 + 1e-9)
+        at = {k: float(np.interp(np.log(k * cell.n), np.log(steps), f_mem)) for k in (32, 64, 128, 256) if k <= ends}
+        shares = [
+            f"{at[k]:.2%}" if at.get(k, 1) < 0.01 else f"{at[k]:.1%}" if k in at else "–" for k in (32, 64, 128, 256)
+        ]
+        ratio = f"{at[64] / at[128]:.2f}" if 128 in at else "–"
+        mem = cell.times["mem"]
         per_n = "> 32" if mem.censored else f"{mem.value / cell.n:.0f}"
-        shown = f"{share:.2%}" if share < 0.01 else f"{share:.1%}"
-        assert f"| {each.run.identity['guidance']} | {cell.n} | {shown} | {mem} | {per_n} |" in STATEMENTS
+        row = [each.run.identity["guidance"], cell.n, *shares, ratio, mem, per_n]
+        assert f"| {' | '.join(map(str, row))} |" in STATEMENTS
     for group in comparison.groups:
         laws = {rung.criterion.name: rung.law for rung in group.ladder}
         for name, text in (("L_gen ≥ 0.1", "1.07 [0.96, 1.19]"), ("L_gen ≥ 0.2", "1.08 [1.05, 1.12]")):

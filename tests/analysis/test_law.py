@@ -166,6 +166,18 @@ def test_small_batches_delay_copies_under_adam_and_less_so_under_sgd():
         assert text in STATEMENTS
 
 
+def test_batches_of_n_bring_the_exponents_of_the_u_net_below_one():
+    """Beside those at batches of 32, of the study of SGD and Adam."""
+    names = ("nn_heldout/nn_train +5%", "L_test +5%", "L_test +20%", "L_gen ≥ 0.5", "f_mem ≥ 1%", "f_mem ≥ 5%")
+    whole = laws(compare(of("unet"), Rules(quality_level=10.0)))["Adam"]
+    fixed = laws(compare(read_runs([STUDY.parent / "digits_sgd_adam"]), Rules()))["Adam"]
+    for name in names:
+        assert f"| {name} | {printed(whole[name])} | {printed(fixed[name])} |" in STATEMENTS
+        assert whole[name].high < 1 and whole[name].high < fixed[name].low
+        assert 0.6 <= fixed[name].exponent - whole[name].exponent <= 1.0
+    assert f"n^{whole['f_mem ≥ 1%'].interval_text} with the U-Net" in README
+
+
 @pytest.fixture(scope="module")
 def widths():
     rules = Rules(by=("num_parameters",), quality_level=LEVEL)
