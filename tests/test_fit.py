@@ -1,7 +1,9 @@
 """A run is a pure function of its config: kills, resumes and evaluations leave no trace in its numbers."""
 
+import errno
 import json
 import signal
+from pathlib import Path
 
 import pytest
 from same_run import assert_same_run
@@ -51,6 +53,29 @@ def test_sigkill_and_the_same_command_again(launch, tmp_path, finished_run, even
     command = [*SMALL, f"--run_root={tmp_path}"]
     assert launch(command, fault=["SIGKILL", event, count, 0]) == [-signal.SIGKILL]
     assert launch(command) == [0]
+    assert_same_run(only_run(tmp_path), finished_run)
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2])
+def test_a_disk_that_is_full_at_the_start_is_one_line_and_the_same_command_runs_once_there_is_room(
+    tmp_path, finished_run, monkeypatch, capsys, writes
+):
+    """The first files of a run are its config, its identity and its status."""
+    left, write_bytes = iter([True] * writes), Path.write_bytes
+
+    def fill(path, contents):
+        if next(left, False):
+            return write_bytes(path, contents)
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    command = [*SMALL, f"--run_root={tmp_path}"]
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_bytes", fill)
+        assert fit.main(command) == 74
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "no space left on device" in error
+    assert not list(only_run(tmp_path).glob("*.partial*")) and not list(only_run(tmp_path).glob("*.csv"))
+    assert fit.main(command) == 0
     assert_same_run(only_run(tmp_path), finished_run)
 
 
