@@ -276,6 +276,12 @@ def test_the_atlas_in_the_readme_is_what_its_command_prints(name):
     rows = [re.sub(" +", " ", line) for line in table(of_study(name, *STUDIES[name])).splitlines()[2:]]
     assert len(rows) >= 6
     assert [row for row in rows if row not in readme] == []
+    if name == "digits_atlas":  # README has some of them, of n = 64
+        of_64 = {
+            f"| {row.split(' | ')[1]} | {' | '.join(row.split(' | ')[4:8])} |" for row in rows if row[:5] == "| 64 "
+        }
+        shown = re.findall(r"^\| (?:\w+\.[\w.]+=|optimizer=|baseline ).*$", (ROOT / "README.md").read_text(), re.M)
+        assert len(shown) == 8 and set(shown) <= of_64
 
 
 @pytest.mark.parametrize("mem_level", [0.005, 0.01])
