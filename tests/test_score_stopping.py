@@ -75,6 +75,14 @@ def test_tables_of_other_steps_are_refused():
             | {"digits-atlas, Adam": ("3 of 3", "1 of 3")},
         ),
         (
+            "digits_conditional",
+            5.0,
+            {
+                "digits-conditional, Adam": ("2 of 3",) * 2,
+                "digits-conditional, Adam, labels true": ("3 of 3",) * 2,
+            },
+        ),
+        (
             "patches_atlas",
             1.0,
             {"patches-atlas, Adam": ("3 of 3", "1 of 3"), "patches-atlas, SGD": ("3 of 3", "2 of 3")},
