@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import lightning.pytorch as pl
 
@@ -11,6 +11,12 @@ from diffmem.errors import ConfigError
 from diffmem.roles import Role
 
 Mode = Literal["disabled", "offline", "online"]
+
+
+def _write_at_once(settings: Any) -> dict[str, int]:
+    """What makes an offline run be on disk a second after it was logged, where this version of W&B (0.31) has it."""
+    name = "x_transaction_log_flush_interval"
+    return {name: 1} if name in settings.model_fields else {}
 
 
 class WandbMirror(EvaluationObserver):
@@ -64,7 +70,7 @@ class WandbMirror(EvaluationObserver):
                 resume="allow",
                 dir=folder,
                 config=self.config,
-                settings=wandb.Settings(console="off", x_transaction_log_flush_interval=1),
+                settings=wandb.Settings(console="off", **_write_at_once(wandb.Settings)),
             )
         except wandb.errors.Error as error:
             raise ConfigError(
