@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffmem.command_line import Parser, exit_code_of
+from diffmem.command_line import Parser, exit_code_of, writing
 from diffmem.errors import EXIT_DONE, ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -51,17 +51,13 @@ def _regions(options: argparse.Namespace) -> int:
 
     rows = compare_scores(options.run, options.twin, options.num, options.times, options.seed)
     found, both = departures(rows, RISE), stand_in(rows)
-    try:
+    with writing(options.out, "a folder to write in"):
         options.out.mkdir(parents=True, exist_ok=True)
         write_table(options.out / "regions.csv", rows)
         write_table(options.out / "departures.csv", found)
         if both:
             write_table(options.out / "stand_in.csv", both)
         draw_regions(rows, found, options.out / "regions.png")
-    except OSError as error:
-        raise ConfigError(
-            "--out", got=f"{options.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"
-        ) from error
     for row in found:
         print(f"t {row['t']:.4f}, {row['place']}, from the {row['reference']}: {row['text']}")
     for row in both:

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from diffmem.analysis.estimate import Array
 from diffmem.analysis.hits import copies_by_image, draw_hits, first_copied, paired, rank_correlation
-from diffmem.command_line import Parser, exit_code_of
-from diffmem.errors import EXIT_DONE, ConfigError, DataError
+from diffmem.command_line import Parser, exit_code_of, writing
+from diffmem.errors import EXIT_DONE, DataError
 from diffmem.files import read_table, write_table
 from diffmem.metrics.copying import spacing
 from diffmem.metrics.memorization import nearest_neighbors
@@ -143,16 +143,12 @@ def _main(options: argparse.Namespace) -> int:
     rows = [row for folder in options.runs for row in images_of(folder, options.num)]
     lines = [line for rule in RULES for line in describe(rows, rule)]
     labels = None if any(row["label"] is None for row in rows) else _column(rows, "label").astype(int)
-    try:
+    with writing(options.out, "a folder to write in"):
         options.out.mkdir(parents=True, exist_ok=True)
         write_table(options.out / "first_copied.csv", [{**row, **{r: _step(row[r]) for r in RULES}} for row in rows])
         rules = {name: _column(rows, rule) for rule, name in RULES.items()}
         times = _column(rows, "times_in_an_epoch")
         draw_hits(rules, _column(rows, "spacing"), labels, times, options.out / "hits.png", alone(rows))
-    except OSError as error:
-        raise ConfigError(
-            "--out", got=f"{options.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"
-        ) from error
     print("\n".join(lines))
     return EXIT_DONE
 

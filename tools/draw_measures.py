@@ -21,8 +21,8 @@ import numpy as np
 
 from diffmem.analysis import style
 from diffmem.analysis.order import draw_order, precedence, times
-from diffmem.command_line import Parser, exit_code_of
-from diffmem.errors import EXIT_DONE, ConfigError, DataError
+from diffmem.command_line import Parser, exit_code_of, writing
+from diffmem.errors import EXIT_DONE, DataError
 from diffmem.files import read_table, write_table
 from diffmem.runs.saved import saved_steps
 
@@ -120,12 +120,8 @@ def twins_of(folders: Sequence[Path]) -> list[tuple[Path, Path]]:
 
 def _main(options: argparse.Namespace) -> int:
     folders = runs_in(options.runs)
-    try:
+    with writing(options.out, "a folder to write in"):
         options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            "--out", got=f"{options.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"
-        ) from error
     twins: dict[Path, Table] = {}
     for pair in twins_of(folders):
         path = options.out / f"twins-{pair[0].name}.csv"

@@ -3,6 +3,8 @@
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from diffmem.analysis.collapse import takes_part
 from diffmem.analysis.comparison import Comparison
 from diffmem.analysis.estimate import plain
@@ -76,6 +78,14 @@ def exponents_by_criterion(comparison: Comparison) -> "Figure | None":
     names = [each.name for each in criteria]
     ax.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
     low, high = ax.get_ylim()
-    ax.set(ylim=(max(low, _SHOWN[0]), min(high, _SHOWN[1])), ylabel="exponent α of τ ∝ $n^α$")
+    low, high = max(low, _SHOWN[0]), min(high, _SHOWN[1])
+    for points in list(ax.containers):
+        at, alpha = points[0].get_data()
+        for beyond, edge, arrow in ((alpha < low, low, "v"), (alpha > high, high, "^")):
+            if beyond.any():
+                ax.plot(
+                    at[beyond], np.full(beyond.sum(), edge), arrow, ms=5, color=points[0].get_color(), clip_on=False
+                )
+    ax.set(ylim=(low, high), ylabel="exponent α of τ ∝ $n^α$\n(arrow: beyond the axis)")
     figure.legend(loc="outside upper center", ncols=min(len(rungs), 4))
     return figure

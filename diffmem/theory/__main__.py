@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffmem.command_line import Parser, exit_code_of
-from diffmem.errors import EXIT_DONE, ConfigError
+from diffmem.command_line import Parser, exit_code_of, writing
+from diffmem.errors import EXIT_DONE
 from diffmem.files import write_atomic
 
 if TYPE_CHECKING:
@@ -25,12 +25,8 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    try:
+    with writing(arguments.out, "a folder to write in"):
         arguments.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            "--out", got=f"{arguments.out} ({error.strerror})", expected="a folder to write in", remedy="set --out"
-        ) from error
     arguments.study(arguments)
     setting = {name: value for name, value in vars(arguments).items() if name not in ("study", "name", "out")}
     write_atomic(arguments.out / f"{arguments.name}.json", json.dumps(setting, indent=2) + "\n")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from diffmem.analysis.comparison import Rules, compare
+from diffmem.analysis.law_figures import exponents_by_criterion
 from diffmem.analysis.runs import read_runs
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -72,3 +73,15 @@ def test_good_samples_do_not_wait_for_n(comparison):
     assert all(of[name].laws["gen"].high < 0 for name in ("mixture-sgd", "mixture-adam"))
     text = f"{of['mixture-sgd'].collapse.exponent:.2f}"
     assert f"the best α = {text}" in STATEMENTS
+
+
+def test_an_exponent_beyond_the_axis_of_the_ladder_is_an_arrow_at_its_edge(comparison, laws):
+    (ax,) = exponents_by_criterion(comparison).axes
+    low, high = ax.get_ylim()
+    found = [law.exponent for of in laws.values() for law in of.values() if not isinstance(law, str)]
+    for marker, edge, count in (
+        ("v", low, sum(each < low for each in found)),
+        ("^", high, sum(each > high for each in found)),
+    ):
+        drawn = [y for line in ax.lines if line.get_marker() == marker for y in line.get_ydata()]
+        assert count > 0 and drawn == [edge] * count
