@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from diffmem.callbacks.contract import Images
 from diffmem.callbacks.observer import Snapshot
-from diffmem.errors import ConfigError, ParameterError
+from diffmem.errors import ConfigError, ParameterError, parameters_of
 
 _BATCH = 256
 
@@ -36,7 +36,8 @@ class FeatureSpace:
 
     Args:
         features: ``features(images)`` → (B, …) for images (B, C, H, W) in [0, 1], not clamped, or vectors; frozen here,
-            in eval mode. None leaves a snapshot as it is.
+            in eval mode. One with a method ``fit(images)`` is given the training and held-out images together first, so
+            that it favours neither. None leaves a snapshot as it is.
 
     Raises:
         ParameterError: ``features`` has no ``forward``.
@@ -68,7 +69,11 @@ class FeatureSpace:
             return torch.cat([self._vectors(each.to(snapshot.device)) for each in images.split(_BATCH)])
 
         if self._images is None:
-            self._images = FeatureImages(snapshot.data, features_of)
+            data = snapshot.data
+            if hasattr(self.features, "fit"):
+                with parameters_of("memorization.features.init_args"):
+                    self.features.fit(data.to_unit(torch.cat([data.train_images, data.test_images])))
+            self._images = FeatureImages(data, features_of)
         samples = features_of(snapshot.data.to_unit(snapshot.samples))
         width = self._images.train_images.shape[1]
         return replace(snapshot, samples=samples.reshape(len(samples), width), data=self._images)

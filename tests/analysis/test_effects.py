@@ -339,7 +339,10 @@ def test_what_is_said_of_patches_holds_at_other_levels(quality_level, mem_level)
     assert of["model.prediction=sample"]["mem"].high < 0.5
     assert of["optimizer=AdamW, weight_decay=1"]["mem"].above > 3
     assert of["data.flip=True"]["mem"].above > 1.7
-    assert of["model.network.dropout=0.3"]["mem"].above > 3
+    assert of["model.network.dropout=0.3"]["mem"].above > 3 and of["optimizer.lr=0.006"]["mem"].above > 3
+    assert not of["model.network.width=default"]["mem"].differs and not of["model.min_snr_gamma=5"]["mem"].differs
+    assert of["optimizer=MuonAdamW"]["mem"].differs == (mem_level == 0.005)
+    assert of["optimizer=MuonAdamW"]["room"].high < 1 or quality_level == 0.7
 
 
 def test_what_the_smaller_setting_says_otherwise():

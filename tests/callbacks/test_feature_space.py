@@ -9,6 +9,7 @@ from diffmem.callbacks import Copying, Hits, Memorization
 from diffmem.callbacks.feature_space import FeatureSpace
 from diffmem.config.parser import CLI
 from diffmem.errors import ConfigError
+from diffmem.metrics.principal_components import PrincipalComponents
 
 TRAIN, HELD_OUT = [[0.0, 5.0], [10.0, 5.0], [20.0, -7.0]], [[3.0, 1.0], [4.0, 1.0], [50.0, 1.0]]
 SAMPLES = [[0.1, 900.0], [15.0, 5.0], [3.5, 2.0]]
@@ -59,3 +60,14 @@ def test_one_key_sets_the_features_of_all(tmp_path):
     cli = CLI([*SMALL, f"--run_root={tmp_path}", "--memorization.features=torch.nn.Flatten"])
     for group in ("memorization", "ratios", "hits", "copying", "prdc"):
         assert isinstance(cli.config_init[group]._space.features, torch.nn.Flatten)
+
+
+def test_features_that_are_fitted_see_training_and_held_out_images_and_no_samples():
+    features = PrincipalComponents(2)
+    now = snapshot(SAMPLES, TRAIN, HELD_OUT, mean=2.0)
+    measured = Memorization(features=features).measure(now)
+    both = torch.tensor(TRAIN + HELD_OUT) + 2.0
+    assert features.mean.tolist() == pytest.approx(both.mean(0).tolist(), rel=1e-5)
+    assert measured == pytest.approx(Memorization().measure(now), rel=1e-4), "all directions: the distances of pixels"
+    with pytest.raises(ConfigError, match=r"memorization.features.init_args.num_components: got 3"):
+        Memorization(features=PrincipalComponents(3)).measure(now)
