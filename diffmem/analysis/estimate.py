@@ -16,7 +16,8 @@ class Estimate:
 
     Attributes:
         value: The estimate; NaN when ``censored``.
-        low: Lower end of the interval; 0 when the draws reach below the first evaluation.
+        low: Lower end of the interval; 0 when the draws reach below the first evaluation, minus infinity for a
+            difference from what may not have been reached.
         high: Upper end; infinity when it lies beyond the last evaluation.
         censored: Not reached: all that is known is that the quantity exceeds ``last``.
         last: The largest value that the evaluations could have shown.
@@ -42,6 +43,10 @@ class Estimate:
         return f"> {self.last_text}" if self.censored else plain(self.value)
 
     @property
+    def low_text(self) -> str:
+        return "-∞" if math.isinf(self.low) else plain(self.low)
+
+    @property
     def high_text(self) -> str:
         return f"> {self.last_text}" if math.isinf(self.high) else plain(self.high)
 
@@ -55,7 +60,7 @@ class Estimate:
     def __str__(self) -> str:
         if self.censored and self.low >= self.last * (1 - 1e-12):
             return self.value_text
-        return f"{self.value_text} [{plain(self.low)}, {self.high_text}]"
+        return f"{self.value_text} [{self.low_text}, {self.high_text}]"
 
 
 def summarize(value: float, last: float, draws_low: Array, draws_high: Array, confidence: float) -> Estimate:

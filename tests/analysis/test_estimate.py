@@ -20,3 +20,9 @@ def test_a_bound_is_rounded_down(last):
 def test_a_bound_that_its_interval_does_not_leave_is_said_once():
     assert str(summarize(math.nan, 12_000.0, [12_000.0], [math.inf], 0.95)) == "> 12000"
     assert str(summarize(math.nan, 7743.2, [3519.0], [math.inf], 0.95)) == "> 7743 [3520, > 7743]"
+
+
+def test_an_end_that_is_not_bounded_is_said_to_be_infinite():
+    """A difference from a time that a draw did not reach."""
+    draws = [-math.inf, 1.0, 2.0]
+    assert str(summarize(1.0, 2.0, draws, draws, confidence=0.95)) == "1 [-∞, 2]"
