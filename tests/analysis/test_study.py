@@ -51,21 +51,69 @@ def test_the_onset_of_copying_is_linear_in_n_and_copying_slower(laws):
     assert isinstance(laws["Adam"]["f_mem ≥ 20%"], str)
 
 
-def test_tau_gen_does_not_grow_with_n_and_falls_for_sgd_where_samples_are_good(laws):
+def test_the_laws_without_any_one_n(runs):
+    """By n left out and optimizer."""
+    found = {
+        (n, group.name): {rung.criterion.name: rung.law for rung in group.ladder}
+        for n in (32, 64, 128, 256, 512)
+        for group in compare([run for run in runs if run.n != n], Rules(quality_level=9.38)).groups
+    }
+    onset = [each[name].exponent for each in found.values() for name in ONSET]
+    assert f"between {min(onset):.2f} and {max(onset):.2f}" in STATEMENTS
+    adam = [found[n, "Adam"]["f_mem ≥ 1%"] for n in (32, 64, 128, 256, 512)]
+    exponents = sorted(law.exponent for law in adam)
+    assert all(law.low > 1 for law in adam)
+    assert f"at 1% is {exponents[0]:.2f} to {exponents[-1]:.2f} and leaves 1 out" in STATEMENTS
+    assert {n for n, name in found if name == "SGD" and found[n, name]["f_mem ≥ 1%"].low > 1} == {512}
+
+
+def test_copying_comes_later_than_n_at_every_level_of_f_mem(runs):
+    laws = {}
+    for level in (0.002, 0.005, 0.02):
+        for group in compare(runs, Rules(mem_level=level, quality_level=9.38)).groups:
+            laws.setdefault(group.name, []).append(group.laws["mem"])
+    assert all(law.low > 1 for each in laws.values() for law in each)
+    texts = [f"{min(e):.2f} to {max(e):.2f} for {name}" for name, each in laws.items() for e in [exponents(each)]]
+    assert all(text in STATEMENTS for text in texts), texts
+
+
+def exponents(laws):
+    return [law.exponent for law in laws]
+
+
+def laws_of_tau_gen(runs, level):
+    groups = compare(runs, Rules(quality_level=level)).groups
+    return {group.name: group.laws["gen"] for group in groups}
+
+
+def test_tau_gen_does_not_grow_with_n(runs, laws):
     assert all(laws[group][name].low <= 0 for group in ("Adam", "SGD") for name in QUALITY)
     assert all(laws["SGD"][name].high < 0 for name in QUALITY[2:])
     assert all(laws["Adam"][name].high > 0 for name in QUALITY)
     assert laws["SGD"][QUALITY[2]].num_censored == 1
+    loose = [laws_of_tau_gen(runs, q)["Adam"] for q in (20, 100)]
+    assert all(law.low > 0 for law in loose)
+    assert f"{loose[0].interval_text} at q = 20, {loose[1].interval_text} at 100" in STATEMENTS
+    strict = [laws_of_tau_gen(runs, q)["SGD"] for q in (2.5, 2)]
+    assert all(law.high > 0 for law in strict)
+    assert f"at 2.5, {strict[0].interval_text}" in STATEMENTS.replace("−", "-")
 
 
-def test_sgd_takes_longer_for_both_times(comparison):
-    def ratios(name):
-        times = {(cell.group, cell.n): cell.times[name] for cell in comparison.cells}
+def test_sgd_takes_longer_for_both_times(runs, comparison):
+    def ratios(name, of=comparison):
+        times = {(cell.group, cell.n): cell.times[name] for cell in of.cells}
         pairs = [(times["SGD", n], times["Adam", n]) for n in (32, 64, 128, 256, 512)]
-        return [sgd.value / adam.value for sgd, adam in pairs if not sgd.censored]
+        return [sgd.value / adam.value for sgd, adam in pairs if sgd is not None and not sgd.censored]
 
-    assert [round(f(ratios("gen")), 1) for f in (min, max)] == [1.3, 1.9]
-    assert [round(f(ratios("mem")), 1) for f in (min, max)] == [1.7, 2.2]
+    def range_of(values):
+        return f"{min(values):.1f} to {max(values):.1f}"
+
+    assert f"{range_of(ratios('gen'))} times as long as Adam for τ_gen" in STATEMENTS
+    levels = [compare(runs, Rules(quality_level=100, mem_level=level)) for level in (0.002, 0.005, 0.01, 0.02)]
+    every = [each for of in levels for each in ratios("mem", of)]
+    assert f"{range_of(ratios('mem'))} times for τ_mem ({range_of(every)} from f_mem" in STATEMENTS
+    sooner = ratios("gen", levels[0])
+    assert f"gets there sooner ({min(sooner):.2f} to {max(sooner):.2f})" in STATEMENTS
 
 
 def test_copies_of_sgd_at_512_images_do_not_last(comparison):
