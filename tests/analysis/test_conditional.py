@@ -79,7 +79,7 @@ def test_no_effect_is_claimed_where_the_interval_contains_it(n):
 
 
 def test_without_labels_every_pair_copies_later():
-    for level in LEVELS[:3]:
+    for level in (0.01, 0.02, 0.05, 0.1):
         comparison = compare(runs(), Rules(by=("labels", "weights", "guidance"), mem_level=level))
         of = {
             (each.run.identity["labels"], each.run.n, each.run.identity["index"]): each.times["mem"]
@@ -87,8 +87,19 @@ def test_without_labels_every_pair_copies_later():
             if group.name.endswith("weights = raw, guidance = 0")
             for each in group.runs
         }
-        pairs = [(of["none", n, index], of["true", n, index]) for n in (32, 64) for index in (0, 1, 2)]
+        pairs = [
+            (of["none", n, index], of[labels, n, index])
+            for labels in ("true", "random:10")
+            for n in (32, 64)
+            for index in (0, 1, 2)
+        ]
         assert all(later.bound > sooner.value for later, sooner in pairs)
+
+
+def test_at_two_percent_the_effect_of_labels_is_seen():
+    found = [row(n, UNCONDITIONAL, 0.02)["mem"] for n in (32, 64)]
+    assert all(each.low > 1 for each in found)
+    assert f"leave it out: {found[0]} and {found[1]}" in STATEMENTS
 
 
 def test_a_large_weight_delays_copies_at_32_images_and_good_samples():
@@ -107,6 +118,9 @@ def test_the_average_of_a_thousand_updates_reaches_neither_time():
         ("0.829 [0.618, 0.982]", lambda: row(64, UNCONDITIONAL, 0.05, quality_level=3.0)["gen"]),
         ("1.8 [1.31, 2.52]", lambda: row(32, f"{UNCONDITIONAL}, weights=0.99")["mem"]),
         ("1.52 [0.599, 3.32]", lambda: row(64, f"{UNCONDITIONAL}, weights=0.99")["mem"]),
+        ("1.27 [0.968, 1.55]", lambda: row(64, "guidance=3", quality_level=20.0)["gen"]),
+        ("1.24 [1.03, 1.48]", lambda: row(32, "weights=0.99", quality_level=50.0)["gen"]),
+        ("1.1 [1.01, 1.25]", lambda: row(64, "weights=0.99", quality_level=50.0)["gen"]),
         ("0.529 [0.232, 1.06]", lambda: conditional_room(0.01)),
         ("< 0.632", lambda: conditional_room(0.1)),
     ],
