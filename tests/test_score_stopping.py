@@ -96,3 +96,19 @@ def test_the_verdicts_of_the_studies_are_those_of_the_readme(study, quality_leve
         out = capsys.readouterr().out
         for setting, well in expected.items():
             assert f"{setting}: {well[place]} well" in out
+
+
+@pytest.mark.parametrize(
+    ("study", "quality_level", "well"),
+    [("digits_atlas", 1.5, 8), ("patches_atlas", 0.7, 5), ("patches_atlas", 0.5, 3), ("patches_atlas", 2.0, 6),
+     ("digits_conditional", 2.0, 5), ("digits_conditional", 10.0, 6)],
+)  # fmt: skip
+def test_a_stricter_level_of_good_samples_makes_the_rule_miss_windows(study, quality_level, well, capsys):
+    arguments = [str(ROOT / "tests/analysis" / study), "--rule", "f_mem", "--quality-level", str(quality_level)]
+    assert score_stopping.main(arguments) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][2:]
+    verdicts = [row.split(" | ")[-1].strip(" |") for row in rows]
+    assert sum(verdict in score_stopping.GOOD for verdict in verdicts) == well
+    assert {verdict for verdict in verdicts if verdict not in score_stopping.GOOD} <= {"missed the window"}
+    ratios = [float(row.split(" | ")[-2]) for row in rows if "kept in the window" in row]
+    assert max(ratios) <= (1.83 if study != "digits_conditional" else 3.45)
