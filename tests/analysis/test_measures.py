@@ -1,4 +1,4 @@
-"""Twins beside the two clocks: the table in the README of the metrics, of U-Nets on digits and MLPs on photographs."""
+"""What the README of the metrics says of the order in which measures move, and of twins beside the two clocks."""
 
 from pathlib import Path
 
@@ -6,8 +6,11 @@ import draw_measures
 import pytest
 
 from diffmem.analysis.comparison import Rules, compare
-from diffmem.analysis.order import times
+from diffmem.analysis.departure import departure
+from diffmem.analysis.order import precedence, times
 from diffmem.analysis.runs import read_runs
+from diffmem.analysis.timescales import tau_mem
+from diffmem.errors import DataError
 
 ROOT = Path(__file__).parents[2]
 STUDY = Path(__file__).parent / "measures"
@@ -36,3 +39,94 @@ def test_the_times_printed_are_those_computed(kind, label, level):
     for n, row in twins(kind).items():
         gen, mem = (str(of[n][name] or "< 100") for name in ("gen", "mem"))
         assert f"| {label} | {n} | {gen} | {row['text']} | {mem} |" in README
+
+
+def tables(*parts):
+    """The tables of all runs of a study."""
+    folders = draw_measures.runs_in([Path(__file__).parent.joinpath(*parts)])
+    return [draw_measures.read(folder / "evaluations.csv") for folder in folders]
+
+
+def verdicts(found, first="L_test", second="f_mem"):
+    """Before and after by all rules, and where the rules decide; of all runs."""
+    (row,) = [
+        row for row in precedence([times(table) for table in found]) if (row["first"], row["second"]) == (first, second)
+    ]
+    return row["before"], row["after"], row["depends"], row["runs"]
+
+
+def before_copies(found, rise):
+    """In how many runs L_test is so far above its minimum before f_mem ≥ 1%, and in how many after."""
+    before = after = 0
+    for table in found:
+        try:
+            loss = departure(table["step"], table["loss_test"], rise, "loss_test")
+        except DataError:
+            continue  # too short
+        f_mem = tau_mem(table["step"], table["f_mem"], table["num_samples"])
+        before += not loss.censored and loss.bound < f_mem.bound
+        after += not f_mem.censored and f_mem.bound < loss.bound
+    return before, after
+
+
+def test_the_order_of_the_small_runs_is_the_one_printed():
+    """Four runs of an MLP, two of them at each n with one pair of twins."""
+    found = {}
+    for folder in draw_measures.runs_in([STUDY / "mlp"]):
+        run = draw_measures.read(folder / "evaluations.csv")
+        n, index = int(run["n"][0]), int(run["index"][0])
+        (twins_of,) = (STUDY / "mlp").glob(f"twins-*-n{n}-*.csv")
+        found[n, index] = times(run, draw_measures.read(twins_of))
+    keys = [(32, 0), (32, 1), (64, 0), (64, 1)]
+    for measure, rule in {(row["measure"], row["rule"]) for row in found[32, 0]}:
+        cells = [row["text"] for key in keys for row in found[key] if (row["measure"], row["rule"]) == (measure, rule)]
+        assert f"| {measure} | {rule} | {' | '.join(cells)} |" in README
+    order = {(row["first"], row["second"]): row["before"] for row in precedence([found[key] for key in keys])}
+    assert all(order["L_test", second] == 4 for second in ("nn_ratio", "C_T", "AuthPct", "f_mem"))
+    assert (order["C_T", "f_mem"], order["nn_ratio", "f_mem"]) == (4, 3)
+    assert before_copies(tables("measures/mlp"), 1.0) == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("study", "expected"),
+    [
+        ("digits_sgd_adam", (25, 0, 1, 26)),
+        ("measures/unet", (6, 0, 0, 6)),
+        ("digits_conditional", (12, 0, 6, 18)),
+        ("digits_law/image", (0, 1, 29, 30)),
+        ("patches_atlas", (1, 3, 29, 33)),
+    ],
+)
+def test_whether_the_loss_turns_before_copies_depends_on_the_model(study, expected):
+    assert verdicts(tables(study)) == expected
+
+
+def test_the_order_of_the_study_is_the_one_printed_and_a_higher_level_turns_it_round():
+    found = [times(table) for table in tables("digits_sgd_adam")]
+    for row in precedence(found):
+        counts = " | ".join(str(row[name]) for name in ("before", "after", "depends"))
+        assert f"| {row['first']} | {row['second']} | {counts} |" in README
+    assert before_copies(tables("digits_sgd_adam"), 0.5) == (13, 13)
+    assert before_copies(tables("digits_law/image"), 0.2)[1] == 27
+
+
+def share_of_twins(kind, level):
+    """By n, when that share of the samples is nearer to a training image than to their twin."""
+    found = {}
+    for path in (STUDY / kind).glob("twins-*.csv"):
+        table = draw_measures.read(path)
+        n = int(path.name.split("-n")[1].split("-")[0])
+        found[n] = tau_mem(table["step"], table["share_own"], table["num_samples"], level=level).bound
+    return [found[n] for n in (32, 64, 128)]
+
+
+def test_when_twins_part_depends_on_the_share():
+    digits, patches = (share_of_twins(kind, 0.75) for kind in ("unet", "patches"))
+    assert digits == sorted(digits) and patches[2] < patches[0]
+    of = clocks("unet", 2.0)[128]
+    quarter, half = (share_of_twins("unet", level)[2] for level in (0.25, 0.5))
+    assert quarter < of["gen"].value < half < of["mem"].value
+    assert of["gen"].high > half, "the intervals do not set them apart"
+    assert clocks("unet", 1.0)[128]["gen"].value > half
+    apart = clocks("patches", 1.0)[64]
+    assert apart["gen"].high < share_of_twins("patches", 0.5)[1] < apart["mem"].low
