@@ -126,6 +126,23 @@ def test_one_half_lies_between_the_optimizers_by_every_criterion():
     assert f"n^{values[0]:.2f} to n^{values[-1]:.2f} by every criterion" in STATEMENTS
 
 
+def test_a_lower_level_of_f_mem_lowers_the_exponent_here_and_raises_it_in_the_mixture():
+    assert "a lower level of f_mem raises it in the mixture and lowers it on digits" in README
+
+    def exponents(part, level, by=("optimizer",)):
+        rules = Rules(by=by, mem_level=level, quality_level=LEVEL, num_draws=100)
+        groups = compare(read_runs([STUDY.parent / part]), rules).groups
+        return {(part, group.name): group.laws["mem"].exponent for group in groups}
+
+    digits = ("digits_law/image", "digits_law/unet")
+    low, high = (
+        {key: each for part in digits for key, each in exponents(part, level).items()} for level in (0.002, 0.05)
+    )
+    assert len(low) == 3 and all(low[key] < high[key] for key in low)
+    low, high = (exponents("mixture", level, ("study",)) for level in (0.002, 0.05))
+    assert len(low) == 5 and all(low[key] > high[key] for key in low)
+
+
 def test_without_the_smallest_n_both_are_steeper():
     """At n = 16 copies come at the first evaluations."""
     larger = compare([run for run in of("image") if run.n > 16], Rules(quality_level=LEVEL))
