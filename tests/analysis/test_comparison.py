@@ -210,3 +210,13 @@ def test_without_losses_curves_have_no_panel_for_them():
     for run in runs:
         run.table.drop(columns=["loss_train", "loss_test"], inplace=True)
     assert len(curves(compare(runs, Rules())).axes) == 2
+
+
+def test_the_table_of_mnist_is_what_its_runs_say():
+    readme = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
+    for run in read_runs([MNIST]):
+        rows = run.table.set_index("step")
+        early, late = (rows.frechet_pixels[step] for step in (46416, 56234))
+        losses = f"{rows.loss_train[56234]:.4f}, {rows.loss_test[56234]:.4f}"
+        assert f"| {run.n:,} | {early:.{0 if early > 10 else 1}f}, {late:.1f} " in readme and losses in readme
+        assert rows.f_mem.iloc[-1] * 1024 == (1 if run.n == 256 else 0)

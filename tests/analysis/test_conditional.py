@@ -148,6 +148,7 @@ def test_held_out_images_are_next_to_never_copied_whatever_the_guidance():
 def test_the_table_of_the_mixture_is_that_computed():
     comparison = compare(read_runs([STUDY.parent / "mixture_conditional"]), Rules(by=("guidance",), quality_level=10))
     assert len(comparison.cells) == 12
+    f_mem_at = {}
     for cell in comparison.cells:
         (each,) = cell.runs
         steps, f_mem = (each.run.column(name)[1:] for name in ("step", "f_mem"))
@@ -159,8 +160,14 @@ def test_the_table_of_the_mixture_is_that_computed():
         ratio = f"{at[64] / at[128]:.2f}" if 128 in at else "–"
         mem = cell.times["mem"]
         per_n = "> 32" if mem.censored else f"{mem.value / cell.n:.0f}"
+        f_mem_at[each.run.identity["guidance"], cell.n] = at
         row = [each.run.identity["guidance"], cell.n, *shares, ratio, mem, per_n]
         assert f"| {' | '.join(map(str, row))} |" in STATEMENTS
+    for (w, n), at in f_mem_at.items():
+        larger = f_mem_at.get((w, 2 * n), {})
+        assert all(larger[k] < at[k] for k in larger if k >= 64), "f_mem falls with n at equal τ/n"
+        if w < 3 and n >= 256:
+            assert all(larger[k] < at[k] / 2 for k in larger)
     for group in comparison.groups:
         laws = {rung.criterion.name: rung.law for rung in group.ladder}
         for name, text in (("L_gen ≥ 0.1", "1.07 [0.96, 1.19]"), ("L_gen ≥ 0.2", "1.08 [1.05, 1.12]")):
