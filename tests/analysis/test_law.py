@@ -193,6 +193,9 @@ def test_batches_of_n_bring_the_exponents_of_the_u_net_below_one():
         assert whole[name].high < 1 and whole[name].high < fixed[name].low
         assert 0.6 <= fixed[name].exponent - whole[name].exponent <= 1.0
     assert f"n^{whole['f_mem ≥ 1%'].interval_text} with the U-Net" in README
+    small = [run for run in read_runs([STUDY.parent / "digits_sgd_adam"]) if run.n <= 128]
+    same_n = laws(compare(small, Rules(quality_level=10.0)))["Adam"]["f_mem ≥ 1%"]
+    assert f"n^{same_n.interval_text} at batches of 32 and the same n" in README
 
 
 @pytest.fixture(scope="module")

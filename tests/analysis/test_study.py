@@ -165,6 +165,13 @@ def test_the_stopping_rule_on_runs_that_it_was_not_fitted_to():
         assert window.onset == run.table["step"].iloc[-1]
         assert run.table["f_mem"].max() < 0.05
         assert (window.best is not None) == (run.n >= 256)
+        rows = run.table.set_index("step")
+        span, kept, distance = "none", "–", "–"
+        if window.best is not None:
+            span = f"{window.steps[0]} to {window.steps[-1]}"
+            kept, distance = str(window.best), f"{rows.frechet_pixels[window.best]:.3f}"
+        start = f"| {run.n} | {run.identity['seed']} | {window.onset} | {rows.f_mem[window.onset]:.1%}"
+        assert f"{start} | {span} | {kept} | {distance} |" in STATEMENTS
         if window.best is not None:
             quality = run.table.set_index("step")["frechet_pixels"]
             assert quality[window.best] < 2 * quality.min()
