@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import draw_measures
+import numpy as np
 import pytest
 
 from diffmem.analysis.comparison import Rules, compare
@@ -11,6 +12,7 @@ from diffmem.analysis.order import precedence, times
 from diffmem.analysis.runs import read_runs
 from diffmem.analysis.timescales import tau_mem
 from diffmem.errors import DataError
+from diffmem.files import read_table
 
 ROOT = Path(__file__).parents[2]
 STUDY = Path(__file__).parent / "measures"
@@ -130,3 +132,48 @@ def test_when_twins_part_depends_on_the_share():
     assert clocks("unet", 1.0)[128]["gen"].value > half
     apart = clocks("patches", 1.0)[64]
     assert apart["gen"].high < share_of_twins("patches", 0.5)[1] < apart["mem"].low
+
+
+def distances(name, place, reference):
+    """By t, steps and distances of the learned score to the reference, (2, S)."""
+    curves = {}
+    for row in read_table(STUDY / f"regions/{name}.csv"):
+        if (row["place"], row["reference"]) == (place, reference):
+            curves.setdefault(float(row["t"]), []).append((float(row["step"]), float(row["distance"])))
+    return {t: np.array(curve).T for t, curve in curves.items()}
+
+
+def parts(name, place, reference, rise=0.1):
+    """By t, from which step on the distance is so far above its lowest value; None: not within the run."""
+    found = {t: departure(*curve, rise) for t, curve in distances(name, place, reference).items()}
+    return {t: None if each.censored else each.bound for t, each in found.items()}
+
+
+def test_when_the_scores_of_two_twins_part_is_as_printed():
+    """On digits; the regions kept here have distances of four digits."""
+    steps = {(place, rise): parts("digits", place, "twin", rise)
+             for place in ("train", "heldout", "trajectory") for rise in (0.05, 0.1, 0.2)}  # fmt: skip
+    small = [at for place in ("train", "heldout") for t, at in steps[place, 0.1].items() if t <= 0.1]
+    assert max(small) < 46
+    for rise, printed in ((0.05, (49, 52, 346, 348)), (0.1, (59, 125, 455, 764)), (0.2, (134, 161, 772, None))):
+        found = [steps[place, rise][t] for t in (0.2167, 0.6167) for place in ("train", "heldout")]
+        assert [each and round(each) for each in found] == [each and pytest.approx(each, abs=2) for each in printed]
+    own = steps["trajectory", 0.1]
+    assert all((at is not None and at < 91.5) == (t <= 0.1) for t, at in own.items())
+    for place, printed in (("heldout", (7.8, 5.36)), ("train", (0.807, 0.224))):
+        _, values = distances("digits", place, "empirical")[0.0102]
+        assert (values[0], values[-1]) == pytest.approx(printed, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("law", "twin", "ratio"), [("isotropic", (340, 515), (0.6, 1.4)), ("digits-law", (338, 815), (1.9, 4.2))]
+)
+def test_twins_of_two_seeds_date_the_departure_from_the_population_roughly(law, twin, ratio):
+    """At noised training points, t = 0.01 to 0.2: within two fifths, or two to four times too early."""
+    for rise in (0.1, 0.2):
+        steps, true = (parts(law, "train", reference, rise) for reference in ("twin", "population"))
+        for t, step in steps.items():
+            factor = step / true[t] if law == "isotropic" else true[t] / step
+            assert ratio[0] < factor < ratio[1]
+            assert rise > 0.1 or twin[0] < step < twin[1]
+            assert rise > 0.1 or law != "isotropic" or 2 / 3 < factor < 4 / 3
