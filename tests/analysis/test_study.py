@@ -56,7 +56,7 @@ def test_the_laws_without_any_one_n(runs):
     found = {
         (n, group.name): {rung.criterion.name: rung.law for rung in group.ladder}
         for n in (32, 64, 128, 256, 512)
-        for group in compare([run for run in runs if run.n != n], Rules(quality_level=9.38)).groups
+        for group in compare([run for run in runs if run.n != n], Rules(num_draws=100, quality_level=9.38)).groups
     }
     onset = [each[name].exponent for each in found.values() for name in ONSET]
     assert f"between {min(onset):.2f} and {max(onset):.2f}" in STATEMENTS
@@ -70,7 +70,7 @@ def test_the_laws_without_any_one_n(runs):
 def test_copying_comes_later_than_n_at_every_level_of_f_mem(runs):
     laws = {}
     for level in (0.002, 0.005, 0.02):
-        for group in compare(runs, Rules(mem_level=level, quality_level=9.38)).groups:
+        for group in compare(runs, Rules(num_draws=100, mem_level=level, quality_level=9.38)).groups:
             laws.setdefault(group.name, []).append(group.laws["mem"])
     assert all(law.low > 1 for each in laws.values() for law in each)
     texts = [f"{min(e):.2f} to {max(e):.2f} for {name}" for name, each in laws.items() for e in [exponents(each)]]
@@ -82,7 +82,7 @@ def exponents(laws):
 
 
 def laws_of_tau_gen(runs, level):
-    groups = compare(runs, Rules(quality_level=level)).groups
+    groups = compare(runs, Rules(num_draws=100, quality_level=level)).groups
     return {group.name: group.laws["gen"] for group in groups}
 
 
@@ -109,7 +109,9 @@ def test_sgd_takes_longer_for_both_times(runs, comparison):
         return f"{min(values):.1f} to {max(values):.1f}"
 
     assert f"{range_of(ratios('gen'))} times as long as Adam for τ_gen" in STATEMENTS
-    levels = [compare(runs, Rules(quality_level=100, mem_level=level)) for level in (0.002, 0.005, 0.01, 0.02)]
+    levels = [
+        compare(runs, Rules(num_draws=100, quality_level=100, mem_level=level)) for level in (0.002, 0.005, 0.01, 0.02)
+    ]
     every = [each for of in levels for each in ratios("mem", of)]
     assert f"{range_of(ratios('mem'))} times for τ_mem ({range_of(every)} from f_mem" in STATEMENTS
     sooner = ratios("gen", levels[0])
