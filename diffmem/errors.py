@@ -62,11 +62,12 @@ class ParameterError(ConfigError):
     def under(self, group: str, **keys: str) -> ConfigError:
         """The same about the config key ``group.name``, or ``group.`` and what ``keys`` has for the name.
 
-        Without a group it is an option of a command of its own, ``--name`` with hyphens.
+        Without a group it is an option of a command of its own, ``--name`` with hyphens. What a list holds,
+        ``group[item].name``, is changed where the list is: ``--group``.
         """
         name = keys.get(self.what, self.what)
         key = f"{group}.{name}" if group else f"--{name.replace('_', '-')}"
-        remedy = self._own_remedy or f"set --{key.lstrip('-')}"
+        remedy = self._own_remedy or f"set --{key.lstrip('-').partition('[')[0]}"
         return ConfigError(key, got=self.got, expected=self.expected, remedy=remedy)
 
 
@@ -113,7 +114,8 @@ def require_one_of(choices: Iterable[object], name: str, value: object) -> None:
     """
     if value not in (known := list(choices)):
         group, _, leaf = name.rpartition(".")
-        error = ParameterError(leaf, got=repr(value), expected=f"one of {', '.join(map(str, known))}")
+        names = ", ".join(str(each) or "''" for each in known)
+        error = ParameterError(leaf, got=repr(value), expected=f"one of {names}")
         raise error.under(group) if group else error
 
 

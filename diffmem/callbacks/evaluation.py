@@ -156,8 +156,8 @@ class Evaluation(UpdateCallback):
         num_samples = self.samples.num_of(model)
         if num_samples:
             require_of_model(model, "schedule", "sample")
-            for name, each in self.views.items():
-                with parameters_of(f"evaluation.views {name}" if name else "evaluation", num_steps="sampling_steps"):
+            for each in self.views.values():
+                with parameters_of(each.view.group, num_steps="sampling_steps"):
                     check_sampling_steps(each.sampler.num_steps, model.schedule)
             on_a_node = num_samples / trainer.num_nodes * data.sample_size * 4
             require_memory("num_samples", num_samples, on_a_node, "evaluation")

@@ -49,6 +49,11 @@ class View:
         return "-".join(part for part in parts if part)
 
     @property
+    def group(self) -> str:
+        """Where its keys are in the config: ``evaluation``, or its place in the list of views by its name."""
+        return f"evaluation.views[{self.name}]" if self.name else "evaluation"
+
+    @property
     def _guidance_name(self) -> str:
         interval = "" if self.interval is None else f"@{self.interval[0]:g}-{self.interval[1]:g}"
         return f"{self.guidance:g}{interval}"
@@ -84,10 +89,10 @@ def prepare_views(views: Sequence[View], sampler: str, sampling_steps: int) -> d
     Raises:
         ConfigError: A sampler or guidance that cannot be, or two views of one name.
     """
-    with parameters_of("evaluation", num_steps="sampling_steps"):
-        found = {"": View().prepared(sampler, sampling_steps)}
-    with parameters_of("evaluation.views", weight="guidance", num_steps="sampling_steps"):
-        found.update((view.name, view.prepared(sampler, sampling_steps)) for view in views)
+    found: dict[str, PreparedView] = {}
+    for view in (View(), *views):
+        with parameters_of(view.group, weight="guidance", num_steps="sampling_steps"):
+            found[view.name] = view.prepared(sampler, sampling_steps)
     if len(found) <= len(views):
         names = [view.name or "the default view, which is always there" for view in views]
         raise ConfigError(

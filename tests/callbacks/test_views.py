@@ -201,8 +201,8 @@ def test_label_dropout_is_fresh_in_every_batch_and_as_often_as_asked_for(monkeyp
     [
         ([View()], "the default view, which is always there"),
         ([View(guidance=1.0), View(guidance=1.0)], "guidance1, guidance1"),
-        ([View(guidance=-3.0)], r"evaluation\.views\.guidance: got -3"),
-        ([View(sampler="euler")], r"evaluation\.views\.sampler: got 'euler'"),
+        ([View(guidance=-3.0)], r"evaluation\.views\[guidance-3\]\.guidance: got -3.*; set --evaluation\.views$"),
+        ([View(sampler="euler")], r"evaluation\.views\[euler\]\.sampler: got 'euler', .*; set --evaluation\.views$"),
     ],
 )
 def test_impossible_views_are_refused(views, what):

@@ -50,6 +50,14 @@ def attempt(capsys, tmp_path, *overrides, config=SMALL):
         ("--model.network.num_classes=3", r"model\.network\.num_classes: got 3, expected 0.* or --data\.labels"),
         ('--evaluation.views=[{"guidance":1}]', r"evaluation\.views: got guidance 1 of an unconditional model"),
         ('--evaluation.views=[{"weights":0.9}]', r"evaluation\.views: got weights 0\.9, .*; set --average\.decay"),
+        (
+            '--evaluation.views=[{"sampler":"nope"}]',
+            r"evaluation\.views\[nope\]\.sampler: got 'nope', .*; set --evaluation\.views(?!\.)",
+        ),
+        (
+            '--evaluation.views=[{"sampling_steps":2000}]',
+            r"evaluation\.views\[steps2000\]\.sampling_steps: got 2000, .*; set --evaluation\.views(?!\.)",
+        ),
         ("--average.decay=[1.5]", r"average\.decay: got \[1\.5\]"),
         ("--model.label_dropout=1", r"model\.label_dropout: got 1\.0, expected 0 <= label_dropout < 1"),
         ("--evaluation.sampler=ddim:2", r"evaluation\.sampler: got 'ddim:2', expected ddim, .* or ddpm"),
