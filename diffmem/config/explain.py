@@ -77,7 +77,7 @@ def explain(error: Exception, args: list[str], group_keys: Iterable[str]) -> Con
         if not isinstance(tree, Mapping):
             got = "nothing" if tree is None else f"{type(tree).__name__} {tree}"
             return ConfigError(str(path), got=got, expected="keys with values", remedy="fill it or leave it out")
-    choices = re.findall(r"- Expected an? ([^\n]+)", message)
+    choices = re.findall(r"- Expected an? (?!path but)([^\n]+)", message)  # a list may also come from a file
     given = re.search(r"Given value: ([^\n]+)", message)
     if len(choices) > 1 and given and "dot import path" not in message:
         expected = ", ".join(dict.fromkeys(name for choice in choices for name in _plain_types(choice)))

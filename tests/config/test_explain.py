@@ -58,6 +58,8 @@ def attempt(capsys, tmp_path, *overrides, config=SMALL):
             '--evaluation.views=[{"sampling_steps":2000}]',
             r"evaluation\.views\[steps2000\]\.sampling_steps: got 2000, .*; set --evaluation\.views(?!\.)",
         ),
+        ('--evaluation.views=[{"guidance":"x"}]', r"guidance: got x, expected float; change it"),
+        ('--evaluation.views={"sampler":"ddpm"}', r"evaluation\.views: got {'sampler': 'ddpm'}, expected list, null;"),
         ("--average.decay=[1.5]", r"average\.decay: got \[1\.5\]"),
         ("--model.label_dropout=1", r"model\.label_dropout: got 1\.0, expected 0 <= label_dropout < 1"),
         ("--evaluation.sampler=ddim:2", r"evaluation\.sampler: got 'ddim:2', expected ddim, .* or ddpm"),
