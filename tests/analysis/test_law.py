@@ -78,11 +78,11 @@ def batch_rows(part="image"):
     return rows
 
 
-def sgd_over_adam(runs):
+def sgd_over_adam(runs, names=SHOWN):
     """The exponent in n of τ(SGD)/τ(Adam), runs of one subset and seed paired, by each criterion."""
     adam = {(run.n, run.identity["index"]): run for run in runs if run.identity["optimizer"] == "Adam"}
     found = {}
-    for name in SHOWN:
+    for name in names:
         pairs = []
         for run in runs:
             other = adam.get((run.n, run.identity["index"]))
@@ -138,16 +138,56 @@ def test_a_lower_level_of_f_mem_lowers_the_exponent_here_and_raises_it_in_the_mi
     low, high = (
         {key: each for part in digits for key, each in exponents(part, level).items()} for level in (0.002, 0.05)
     )
-    assert len(low) == 3 and all(low[key] < high[key] for key in low)
+    assert len(low) == 4 and all(low[key] < high[key] for key in low)
     low, high = (exponents("mixture", level, ("study",)) for level in (0.002, 0.05))
     assert len(low) == 5 and all(low[key] > high[key] for key in low)
 
 
-def test_without_the_smallest_n_both_are_steeper():
+def law_of_copies(runs, level=0.01, quality=LEVEL):
+    """The law of f_mem ≥ level by optimizer, as text."""
+    found = compare(runs, Rules(mem_level=level, quality_level=quality, num_draws=300)).groups
+    return {group.name: group.laws["mem"] for group in found}
+
+
+def test_other_choices_of_n_and_level_move_the_exponents_as_printed():
     """At n = 16 copies come at the first evaluations."""
-    larger = compare([run for run in of("image") if run.n > 16], Rules(quality_level=LEVEL))
-    adam, sgd = (laws(larger)[name]["f_mem ≥ 1%"] for name in ("Adam", "SGD"))
-    assert f"is {printed(adam)}" in STATEMENTS and f"without n = 16 {printed(sgd)}" in STATEMENTS
+    without_16 = law_of_copies([run for run in of("image") if run.n > 16])
+    without_256 = law_of_copies([run for run in of("image") if run.n < 256])
+    assert f"without n = 256 α is {printed(without_256['Adam'])}" in STATEMENTS
+    assert f"at the first evaluations, {printed(without_16['Adam'])}" in STATEMENTS
+    assert f"at f_mem ≥ 2% {law_of_copies(of('image'), 0.02)['Adam'].interval_text}" in STATEMENTS
+    assert f"without n = 256 {printed(without_256['SGD'])}, without n = 16 {printed(without_16['SGD'])}" in STATEMENTS
+
+
+def test_on_the_way_to_the_plateau_sgd_is_no_more_linear():
+    (group,) = compare(of("long"), Rules(quality_level=LEVEL, collapse="plateaus")).groups
+    found = group.collapse
+    factors = [f"{math.exp(found.spread(alpha)):.2f}" for alpha in (found.exponent, 1, 0)]
+    text = (
+        f"factor of {factors[0]} at the best α = {found.exponent:.2f}, {factors[1]} at α = 1, {factors[2]} uncollapsed"
+    )
+    assert found.normalized and len(found.n) == 9 and len(of("long")) == 11 and text in STATEMENTS
+    last = [run.table["f_mem"].iloc[-1] for run in of("long")]
+    assert f"where f_mem is {min(last):.2f} to {max(last):.2f}" in STATEMENTS
+    larger = [run for run in of("long") if run.n > 16]
+    exponents = [law_of_copies(larger, level)["SGD"].exponent for level in (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)]
+    assert f"α is {min(exponents):.2f} to {max(exponents):.2f} at every level from 1% to 70%" in STATEMENTS
+
+
+def test_a_narrow_network_copies_64_images_at_the_lower_rate_alone():
+    cells = {
+        (rate, cell.n): cell.times["mem"]
+        for rate in (0.1, 0.03)
+        for cell in compare([run for run in of("narrow") if float(run.identity["lr"]) == rate], Rules()).cells
+    }
+    assert all(not cells[0.1, n].censored for n in (16, 24, 32))
+    assert all(cells[0.1, n].censored for n in (64, 128))
+    assert "within 150,000 and 60,000 updates" in STATEMENTS
+    assert (cells[0.1, 64].last, cells[0.1, 128].last) == pytest.approx((150_000, 60_000))
+    low, high = (f"{each:,.0f}" for each in (round(cells[0.03, 64].low, -3), cells[0.03, 64].last))
+    assert f"after {round(cells[0.03, 64].value, -3):,.0f} updates [{low}, > {high}]" in STATEMENTS
+    at_32 = [run.table["f_mem"].iloc[-1] for run in of("narrow", n=32)]
+    assert f"{sum(at_32) / len(at_32):.0%} at n = 32" in STATEMENTS
 
 
 def test_the_exponent_falls_with_the_rate():
@@ -183,19 +223,58 @@ def test_small_batches_delay_copies_under_adam_and_less_so_under_sgd():
         assert text in STATEMENTS
 
 
-def test_batches_of_n_bring_the_exponents_of_the_u_net_below_one():
-    """Beside those at batches of 32, of the study of SGD and Adam."""
-    names = ("nn_heldout/nn_train +5%", "L_test +5%", "L_test +20%", "L_gen ≥ 0.5", "f_mem ≥ 1%", "f_mem ≥ 5%")
-    whole = laws(compare(of("unet"), Rules(quality_level=10.0)))["Adam"]
-    fixed = laws(compare(read_runs([STUDY.parent / "digits_sgd_adam"]), Rules()))["Adam"]
-    for name in names:
-        assert f"| {name} | {printed(whole[name])} | {printed(fixed[name])} |" in STATEMENTS
-        assert whole[name].high < 1 and whole[name].high < fixed[name].low
-        assert 0.6 <= fixed[name].exponent - whole[name].exponent <= 1.0
-    assert f"n^{whole['f_mem ≥ 1%'].interval_text} with the U-Net" in README
-    small = [run for run in read_runs([STUDY.parent / "digits_sgd_adam"]) if run.n <= 128]
-    same_n = laws(compare(small, Rules(quality_level=10.0)))["Adam"]["f_mem ≥ 1%"]
-    assert f"n^{same_n.interval_text} at batches of 32 and the same n" in README
+U_NET = ("nn_heldout/nn_train +5%", "L_test +5%", "L_test +20%", "L_gen ≥ 0.5", "f_mem ≥ 1%", "f_mem ≥ 5%")
+U_NET_LEVEL = 10.0
+
+
+@pytest.fixture(scope="module")
+def fixed():
+    """The U-Net at batches of 32, of the study of SGD and Adam."""
+    return read_runs([STUDY.parent / "digits_sgd_adam"])
+
+
+def test_the_exponents_of_the_u_net_are_those_printed(fixed):
+    whole = laws(compare(of("unet"), Rules(quality_level=U_NET_LEVEL)))
+    beside = laws(compare(fixed, Rules()))
+    paired = sgd_over_adam(of("unet"), U_NET)
+    for name in U_NET:
+        five = (whole["Adam"][name], whole["SGD"][name], paired[name], beside["Adam"][name], beside["SGD"][name])
+        cells = ["–" if isinstance(law, str) or "got" in str(law) else printed(law) for law in five]
+        assert f"| {name} | {' | '.join(cells)} |" in STATEMENTS
+    assert all(0.05 < law.exponent < 0.35 and law.high < 0.5 for law in paired.values())
+    assert whole["Adam"]["f_mem ≥ 1%"].interval_text in README
+
+
+def test_the_u_net_copies_linearly_in_n_under_sgd_and_sooner_under_adam():
+    larger = [run for run in of("unet") if run.n > 16]
+    levels = (0.01, 0.02, 0.05, 0.1)
+    found = [law_of_copies(larger, level, U_NET_LEVEL)["SGD"] for level in levels]
+    assert all(law.low < 1 < law.high and abs(law.exponent - 1) < 0.1 for law in found)
+    texts = [law.interval_text for law in found]
+    assert f"{texts[0]} at f_mem ≥ 1%, {texts[1]} at 2%, {texts[2]} at 5% and {texts[3]} at 10%" in STATEMENTS
+    assert f"f_mem ≥ 1% comes at n^{texts[0]}" in README
+    every = [law_of_copies(of("unet"), level, U_NET_LEVEL) for level in levels]
+    a, b, c, d = (f"{each['SGD'].exponent:.2f}" for each in every)
+    assert f"it is {a}, {b}, {c} and {d}" in STATEMENTS
+    for runs in (of("unet"), larger):
+        assert all(law_of_copies(runs, level, U_NET_LEVEL)["Adam"].exponent < 0.8 for level in (0.005, *levels))
+    collapses = {g.name: g.collapse for g in compare(of("unet"), Rules(quality_level=U_NET_LEVEL)).groups}
+    assert f"best α at {collapses['SGD'].exponent:.2f}" in STATEMENTS
+    cells = compare([run for run in of("unet", optimizer="SGD") if run.n == 16], Rules(quality_level=U_NET_LEVEL)).cells
+    assert all(cell.times["gen"] is None or cell.times["gen"].censored for cell in cells)
+
+
+def test_the_batch_rule_moves_the_u_net_under_either_optimizer(fixed):
+    """Over the same n = 32, 64 and 128."""
+    small = compare([run for run in fixed if run.n <= 128], Rules(quality_level=U_NET_LEVEL))
+    whole = [run for run in of("unet") if 16 < run.n <= 128]
+    before, after = laws(small), laws(compare(whole, Rules(quality_level=U_NET_LEVEL)))
+    copies = {name: before[name]["f_mem ≥ 1%"] for name in ("Adam", "SGD")}
+    assert f"{copies['Adam'].interval_text} under Adam and {copies['SGD'].exponent:.2f} under SGD" in STATEMENTS
+    for name in ("L_test +5%", "L_test +20%", "L_gen ≥ 0.5", "f_mem ≥ 1%", "f_mem ≥ 5%"):
+        assert 0.65 < before["Adam"][name].exponent - after["Adam"][name].exponent < 0.95
+    for name in ("L_test +5%", "L_test +20%", "L_gen ≥ 0.5", "f_mem ≥ 1%"):
+        assert before["SGD"][name].exponent - after["SGD"][name].exponent > 0.3
 
 
 @pytest.fixture(scope="module")
