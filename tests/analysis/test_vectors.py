@@ -128,3 +128,37 @@ def test_without_n_32_the_spectra_are_not_told_apart(runs):
     flat, steep = (laws([run for run in runs if run.n > 32], f"{law}-b32") for law in LAWS)
     assert all(steep[name].low <= flat[name].high for name in SHOWN)
     assert all(steep[name].exponent > flat[name].exponent + 0.2 for name in SHOWN if name != "L_gen ≥ 0.1")
+
+
+def time_of(runs, study, n, name="L_test +5%"):
+    (run,) = (run for run in of(runs, f"{study}-b32") if (run.n, run.identity["index"]) == (n, 0))
+    (criterion,) = (each for each in criteria([run], "frechet_pixels", None) if each.name == name)
+    return criterion.measure(run, run.clock())
+
+
+def test_more_variance_in_fewer_directions_is_not_sooner(runs):
+    """As mode times ∝ 1/variance would have it."""
+    names = {
+        "isotropic": "isotropic",
+        "decay0.5": "power law i^−0.5",
+        "decay1": "power law i^−1",
+        "decay2": "power law i^−2",
+        "digits-covariance": "the digits' covariance",
+        "digits": "digits",
+        "k16": "16 dimensions of 64",
+        "k8": "8 dimensions of 64",
+        "k4": "4 dimensions of 64",
+    }
+    times = {study: [time_of(runs, study, n) for n in (32, 64, 128)] for study in names}
+    for study, shown in names.items():
+        assert f"| {shown} | {' | '.join(each.value_text for each in times[study])} |" in STATEMENTS
+    for at in range(3):
+        bounds = {study: each[at].bound for study, each in times.items()}
+        laws = [bounds[study] for study in ("isotropic", "decay0.5", "decay1", "decay2")]
+        assert laws == sorted(laws) and bounds["digits"] > bounds["digits-covariance"] > bounds["decay1"]
+        assert all(bounds[study] > bounds["isotropic"] for study in ("k16", "k8", "k4"))
+
+
+def test_times_on_digits_fall_with_the_batch_as_on_their_covariance(runs):
+    found = [each for values in batch_exponents(runs, "digits").values() for each in values]
+    assert f"β of digits is {min(found):.2f} to {max(found):.2f}" in STATEMENTS
