@@ -127,7 +127,7 @@ def test_one_half_lies_between_the_optimizers_by_every_criterion():
 
 
 def test_a_lower_level_of_f_mem_lowers_the_exponent_here_and_raises_it_in_the_mixture():
-    assert "a lower level of f_mem raises it in the mixture and lowers it on digits" in README
+    assert "a lower level of f_mem raises an exponent in the mixture and lowers it on digits" in README
 
     def exponents(part, level, by=("optimizer",)):
         rules = Rules(by=by, mem_level=level, quality_level=LEVEL, num_draws=100)

@@ -37,7 +37,7 @@ def test_the_exponents_printed_are_those_computed(laws, criterion):
 
 
 def test_the_loss_turns_about_linearly_in_n_under_sgd_and_under_adam_at_a_fixed_batch(laws):
-    ranges = {"mixture-sgd": (1.01, 1.10), "mixture-adam-b128": (0.92, 1.07), "mixture-adam": (0.52, 0.58)}
+    ranges = {"mixture-sgd": (1.01, 1.10), "mixture-adam-b128": (0.92, 1.07), "mixture-adam": (0.53, 0.59)}
     for name, ends in ranges.items():
         found = [round(laws[name][criterion].exponent, 2) for criterion in LOSSES]
         assert (min(found), max(found)) == ends
@@ -64,8 +64,8 @@ def test_copies_come_later_than_n_and_the_more_so_the_fewer_are_asked_for(laws):
     (lowest,) = compare(
         read_runs([Path(__file__).parent / "mixture/sgd"]), Rules(mem_level=0.005, quality_level=2.0)
     ).groups
-    found = [laws["mixture-sgd"][f"f_mem ≥ {level}%"] for level in (50, 5, 1)] + [lowest.laws["mem"]]
-    assert [law.exponent for law in found] == sorted(law.exponent for law in found) and found[0].low > 1
+    found = [laws["mixture-sgd"][f"f_mem ≥ {level}%"] for level in (50, 20, 5, 1)] + [lowest.laws["mem"]]
+    assert [law.exponent for law in found] == sorted(law.exponent for law in found) and found[1].low > 1
     assert all(f"n^{law.interval_text}" in STATEMENTS for law in found)
     assert laws["mixture-sgd-d16"]["f_mem ≥ 1%"].exponent > laws["mixture-sgd-d16"]["f_mem ≥ 5%"].low > 1
 
@@ -74,7 +74,7 @@ def test_f_mem_over_its_plateau_is_one_curve_of_tau_over_n():
     rules = Rules(quality_level=2.0, collapse="plateaus")
     (group,) = compare(read_runs([Path(__file__).parent / "mixture/sgd"]), rules).groups
     found = group.collapse
-    assert found.normalized and sorted(found.n) == [32, 32, 64, 64, 128]
+    assert found.normalized and sorted(found.n) == [32, 32, 32, 64, 64, 64, 128]
     one, best, none = (f"{math.exp(found.spread(alpha)):.2f}" for alpha in (1, found.exponent, 0))
     assert f"within a factor of {one}; the best α = {found.exponent:.2f} does it within {best}" in STATEMENTS
     assert f"they lie within {none}" in STATEMENTS
