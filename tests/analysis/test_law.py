@@ -256,6 +256,7 @@ def test_the_u_net_copies_linearly_in_n_under_sgd_and_sooner_under_adam():
     every = [law_of_copies(of("unet"), level, U_NET_LEVEL) for level in levels]
     a, b, c, d = (f"{each['SGD'].exponent:.2f}" for each in every)
     assert f"it is {a}, {b}, {c} and {d}" in STATEMENTS
+    assert f"before they are copies, {a} to {d}" in README
     for runs in (of("unet"), larger):
         assert all(law_of_copies(runs, level, U_NET_LEVEL)["Adam"].exponent < 0.8 for level in (0.005, *levels))
     collapses = {g.name: g.collapse for g in compare(of("unet"), Rules(quality_level=U_NET_LEVEL)).groups}
