@@ -12,6 +12,7 @@ from small_run import ROOT
 from diffmem import compare
 from diffmem.analysis.comparison import Rules
 from diffmem.analysis.comparison import compare as compare_runs
+from diffmem.analysis.effects import effects_against
 from diffmem.analysis.report import table_rows
 from diffmem.analysis.runs import read_runs
 from diffmem.config.parser import _LINKS, CLI, GROUPS
@@ -72,6 +73,24 @@ def test_a_loop_without_lightning_keeps_weights_until_copies_appear():
     mine = {"images": images, "train_one_step": lambda: steps.append(None), "draw_samples": draw_samples}
     exec(program, {**mine, "save_weights": kept.append})
     assert kept == [500, 1000, 1500] and len(steps) == 2000
+
+
+def comparisons() -> list[str]:
+    """Every call of ``compare`` on the tables kept here, in blocks and in sentences."""
+    found = re.findall(r"python -m diffmem\.compare ([^`#\n]*tests/analysis[^`#\n]*)", "\n".join(READMES.values()))
+    return sorted({call.partition(" --out ")[0].strip() for call in found})
+
+
+@pytest.mark.parametrize("call", comparisons(), ids=str)
+def test_the_tables_kept_here_are_compared_as_the_readmes_say(call, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    words = [str(path) for word in shlex.split(call) for path in (sorted(ROOT.glob(word)) if "*" in word else [word])]
+    options = compare.parser().parse_args([*words, "--draws=100"])
+    runs = compare.runs_of(options)
+    found = compare_runs(runs, compare.rules_of(options, runs))
+    assert sorted(each.run.name for group in found.groups for each in group.runs) == sorted(run.name for run in runs)
+    if options.against:
+        assert len(effects_against(found, options.against).rows) > 1
 
 
 def test_the_table_of_the_study_is_what_its_command_prints():

@@ -127,7 +127,7 @@ def _refuse_mixed_settings(label: str, runs: Sequence[Run]) -> None:
         return
     alike = [run for run in runs if _same_setting(run, runs[0])]
     first, other = (next((run for run in members if run.training()), members[0]) for members in (alike, others))
-    columns = [name for name in _SETTING_COLUMNS if first.identity.get(name) != other.identity.get(name)]
+    columns = _differing_columns(first, other)
     keys = _differing_keys(first, other) or [
         f"{name} {first.identity.get(name, 'missing')} and {other.identity.get(name, 'missing')}"
         for name in columns or ["setting"]
@@ -147,7 +147,17 @@ def _same_setting(a: Run, b: Run) -> bool:
     hashed = all("setting" in run.identity for run in (a, b))
     if hashed and a.identity.get("schema") == b.identity.get("schema"):
         return a.identity["setting"] == b.identity["setting"]
-    return all(a.identity.get(name) == b.identity.get(name) for name in _SETTING_COLUMNS)
+    return not _differing_columns(a, b)
+
+
+def _differing_columns(a: Run, b: Run) -> list[str]:
+    """The columns of a setting in which two runs differ; one of the protocol that a table lacks says nothing."""
+    return [
+        name
+        for name in _SETTING_COLUMNS
+        if a.identity.get(name) != b.identity.get(name)
+        and not (name in _PROTOCOL and None in (a.identity.get(name), b.identity.get(name)))
+    ]
 
 
 def _refuse_repeated_runs(runs: Sequence[Run]) -> None:

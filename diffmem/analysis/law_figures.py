@@ -79,13 +79,15 @@ def exponents_by_criterion(comparison: Comparison) -> "Figure | None":
     ax.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
     low, high = ax.get_ylim()
     low, high = max(low, _SHOWN[0]), min(high, _SHOWN[1])
+    label = "exponent α of τ ∝ $n^α$"
     for points in list(ax.containers):
         at, alpha = points[0].get_data()
         for beyond, edge, arrow in ((alpha < low, low, "v"), (alpha > high, high, "^")):
             if beyond.any():
+                label = "exponent α of τ ∝ $n^α$\n(arrow: beyond the axis)"
                 ax.plot(
                     at[beyond], np.full(beyond.sum(), edge), arrow, ms=5, color=points[0].get_color(), clip_on=False
                 )
-    ax.set(ylim=(low, high), ylabel="exponent α of τ ∝ $n^α$\n(arrow: beyond the axis)")
+    ax.set(ylim=(low, high), ylabel=label)
     figure.legend(loc="outside upper center", ncols=min(len(rungs), 4))
     return figure

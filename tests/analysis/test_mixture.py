@@ -113,3 +113,12 @@ def test_an_exponent_beyond_the_axis_of_the_ladder_is_an_arrow_at_its_edge(compa
     ):
         drawn = [y for line in ax.lines if line.get_marker() == marker for y in line.get_ydata()]
         assert count > 0 and drawn == [edge] * count
+    assert "arrow" in ax.get_ylabel()
+
+
+def test_a_ladder_within_its_axis_speaks_of_no_arrows():
+    runs = [
+        run for run in read_runs([Path(__file__).parent / "digits_law/unet"]) if run.identity["optimizer"] == "Adam"
+    ]
+    (ax,) = exponents_by_criterion(compare(runs, Rules(quality_level=10.0, num_draws=100))).axes
+    assert "arrow" not in ax.get_ylabel()

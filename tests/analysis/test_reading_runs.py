@@ -213,6 +213,14 @@ def test_hashes_of_different_schemata_are_not_compared():
     assert len(group_runs([earlier, present], ["optimizer"])["Adam"]) == 2
     with pytest.raises(DataError, match=r"lr 0\.001 and 0\.01.*compare by optimizer,lr"):
         group_runs([earlier, run(128, setting="new", schema=1, lr=0.01)], ["optimizer"])
+    sampled = run(128, setting="new", schema=1, sampler="ddim-25")
+    assert len(group_runs([earlier, sampled], ["optimizer"])["Adam"]) == 2  # the earlier one does not say its sampler
+    with pytest.raises(DataError, match="sampler ddim-25 and ddim-50"):
+        group_runs(
+            [run(setting="old", sampler="ddim-25"), run(128, setting="new", schema=1, sampler="ddim-50")], ["optimizer"]
+        )
+    with pytest.raises(DataError, match="labels none and true"):
+        group_runs([earlier, run(128, setting="new", schema=1, labels="true")], ["optimizer"])
 
 
 def test_numbers_survive_reading(tmp_path):
