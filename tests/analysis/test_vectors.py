@@ -49,6 +49,7 @@ def batch_exponents(runs, law):
 
 
 LAWS = ("isotropic", "digits-covariance")
+BATCHES = ("b32", "b256", "bn")
 SHOWN = (
     "L_test +5%", "L_gen ≥ 0.1", "L_gen ≥ 0.2", "L_gen ≥ 0.5",
     "L_test at 0.1 +5%", "L_gen at 0.1 ≥ 0.1", "L_gen at 0.1 ≥ 0.2",
@@ -57,33 +58,29 @@ SHOWN = (
 
 @pytest.fixture(scope="module")
 def alphas(runs):
-    return [laws(runs, f"{law}-b32") for law in LAWS]
+    """Of each batch rule, those of both laws."""
+    return {batch: [laws(runs, f"{law}-{batch}") for law in LAWS] for batch in BATCHES}
 
 
-@pytest.fixture(scope="module")
-def betas(runs):
-    return [batch_exponents(runs, law) for law in LAWS]
+def cell(found, name):
+    return str(found[name]).replace(" points", "") if hasattr(found[name], "exponent") else "–"
 
 
-def table(alphas, betas):
-    """The rows of the README: α at batches of 32 for both laws, then β for both."""
-    rows = []
+def test_the_table_is_the_one_computed(alphas):
+    """α of both laws at batches of 32, then of 256, then of n."""
     for name in SHOWN:
-        shown = [", ".join(f"{each:.2f}" for each in beta.get(name, [])) or "–" for beta in betas]
-        rows.append([name, *(str(alpha[name]).replace(" points", "") for alpha in alphas), *shown])
-    return rows
+        cells = [cell(found, name) for batch in BATCHES for found in alphas[batch]]
+        assert f"| {name} | {' | '.join(cells)} |" in STATEMENTS
 
 
-def test_the_table_is_the_one_computed(alphas, betas):
-    for row in table(alphas, betas):
-        assert f"| {' | '.join(row)} |" in STATEMENTS
-
-
-def test_times_of_adam_fall_with_the_batch_and_so_alpha_is_lower_where_the_batch_is_n(betas):
-    for found, printed in zip(betas, ("0.43", "0.57"), strict=True):
-        every = [each for values in found.values() for each in values]
-        assert f"{np.mean(every):.2f}" == printed
+def test_times_of_adam_fall_with_the_batch_and_so_alpha_is_lower_where_the_batch_is_n(runs, alphas):
+    for law, mean in zip(LAWS, ("0.42", "0.56"), strict=True):
+        every = [each for values in batch_exponents(runs, law).values() for each in values]
+        assert f"{np.mean(every):.2f}" == mean and f"{len(every)} pairs" in STATEMENTS
         assert 0.15 < min(every) <= max(every) < 0.87
+    for fixed, whole in zip(alphas["b32"], alphas["bn"], strict=True):
+        fallen = [fixed[name].exponent - whole[name].exponent for name in SHOWN if cell(whole, name) != "–"]
+        assert 0.18 < min(fallen) <= max(fallen) < 0.58
 
 
 @pytest.mark.parametrize("column", ["loss_gen", "loss_gen_t0.1"])
@@ -103,7 +100,7 @@ def test_the_gap_does_not_depend_on_the_batch_under_sgd_and_does_under_adam(runs
 
 
 def test_the_same_runs_have_many_exponents(alphas):
-    flat, _ = alphas
+    flat, _ = alphas["b32"]
     least, most = flat["L_test at 0.1 +5%"], flat["L_gen ≥ 0.1"]
     assert least.high < flat["L_test +5%"].low < 1 < flat["L_gen ≥ 0.5"].low and flat["L_test +5%"].high < most.low
     assert f"give {least.interval_text} and {most.interval_text}" in STATEMENTS
@@ -111,42 +108,40 @@ def test_the_same_runs_have_many_exponents(alphas):
 
 def test_one_plus_two_over_d_is_no_law_of_these_times(alphas):
     """1 + 2/64 lies outside the interval at all seven criteria, on both sides."""
-    flat, predicted = alphas[0], 1 + 2 / 64
+    flat, predicted = alphas["b32"][0], 1 + 2 / 64
     assert [name for name in SHOWN if flat[name].high < predicted] == ["L_test +5%", "L_test at 0.1 +5%"]
     assert sum(flat[name].low > predicted for name in SHOWN) == 5
 
 
 def test_the_closed_form_of_random_features_does_not_carry_over(alphas):
     """There α rises with the level of L_gen and falls with a decaying spectrum."""
-    for law in alphas:
+    for law in alphas["b32"]:
         for at in ("", " at 0.1"):
             assert law[f"L_gen{at} ≥ 0.2"].low < law[f"L_gen{at} ≥ 0.1"].high
         assert law["L_gen ≥ 0.5"].low < law["L_gen ≥ 0.1"].high
-    flat, steep = alphas
-    assert all(steep[name].exponent > flat[name].exponent for name in SHOWN)
-    assert len(apart(flat, steep)) == 5
 
 
-def apart(flat, steep):
-    return [name for name in SHOWN if name in flat and getattr(steep[name], "low", 0) > getattr(flat[name], "high", 9)]
+def apart(first, second):
+    """The criteria at which the intervals of two sets of laws do not meet."""
+    both = [name for name in SHOWN if "–" not in (cell(first, name), cell(second, name))]
+    return [name for name in both if first[name].high < second[name].low or second[name].high < first[name].low]
 
 
-def test_where_the_spectra_are_told_apart(runs):
-    """Without n = 32, and at batches of 256 and of n."""
-    flat, steep = (laws([run for run in runs if run.n > 32], f"{law}-b32") for law in LAWS)
-    assert apart(flat, steep) == ["L_test +5%", "L_gen ≥ 0.2", "L_test at 0.1 +5%", "L_gen at 0.1 ≥ 0.1"]
-    assert apart(*(laws(runs, f"{law}-b256") for law in LAWS)) == ["L_test at 0.1 +5%", "L_gen at 0.1 ≥ 0.2"]
-    assert apart(*(laws(runs, f"{law}-bn") for law in LAWS)) == []
+@pytest.mark.parametrize(("batch", "told_apart"), [("b32", 5), ("b256", 4), ("bn", 2)])
+def test_the_spectrum_raises_alpha(runs, batch, told_apart):
+    """At every criterion; without n = 32, where a batch of 32 is the full batch, at four, three and two."""
+    for least, number in ((32, told_apart), (64, {5: 4, 4: 3, 2: 2}[told_apart])):
+        flat, steep = (laws([run for run in runs if run.n >= least], f"{law}-{batch}") for law in LAWS)
+        both = [name for name in SHOWN if "–" not in (cell(flat, name), cell(steep, name))]
+        higher = [name for name in both if steep[name].exponent > flat[name].exponent]
+        left_out = {("b32", 32): ["L_gen ≥ 0.1"]}.get((batch, least), [])
+        assert len(both) >= 5 and [name for name in both if name not in higher] == left_out
+        assert len(apart(flat, steep)) == number
 
 
-def test_the_size_of_a_fixed_batch_does_not_move_alpha(runs):
-    small = [run for run in runs if run.n <= 128]
-    found = [laws(small, f"{law}-{batch}") for law in LAWS for batch in ("b32", "b256")]
-    for name in ("L_test +5%", "L_gen ≥ 0.2", "L_gen ≥ 0.5", "L_test at 0.1 +5%", "L_gen at 0.1 ≥ 0.2"):
-        cells = [str(each[name]).replace(" points", "") for each in found]
-        assert f"| {name} | {' | '.join(cells)} |" in STATEMENTS
-        for fewer, more in (found[:2], found[2:]):
-            assert fewer[name].low < more[name].exponent < fewer[name].high
+def test_the_size_of_a_fixed_batch_moves_one_exponent(alphas):
+    (flat, steep), (flat_of_256, steep_of_256) = alphas["b32"], alphas["b256"]
+    assert apart(flat, flat_of_256) == [] and apart(steep, steep_of_256) == ["L_test +5%"]
 
 
 def time_of(runs, study, n, index=0, name="L_test +5%"):
@@ -164,6 +159,7 @@ def test_more_variance_in_fewer_directions_is_not_sooner(runs):
         "decay2": "power law i^−2",
         "digits-covariance": "the digits' covariance",
         "digits": "digits",
+        "k32": "32 dimensions of 64",
         "k16": "16 dimensions of 64",
         "k8": "8 dimensions of 64",
         "k4": "4 dimensions of 64",
@@ -175,7 +171,7 @@ def test_more_variance_in_fewer_directions_is_not_sooner(runs):
         bounds = {study: each[at].bound for study, each in times.items()}
         laws = [bounds[study] for study in ("isotropic", "decay0.5", "decay1", "decay2")]
         assert laws == sorted(laws) and bounds["digits"] > bounds["digits-covariance"] > bounds["decay1"]
-        assert all(bounds[study] > bounds["isotropic"] for study in ("k16", "k8", "k4"))
+        assert all(bounds[study] > bounds["isotropic"] for study in ("k32", "k16", "k8", "k4"))
     for n in (32, 64, 128):
         second = {study: time_of(runs, study, n, index=1).bound for study in times if "decay" not in study}
         assert all(second[study] > second["isotropic"] for study in second if study != "isotropic")
