@@ -36,6 +36,7 @@ class Copying(EvaluationObserver):
         ConfigError: A count below 1, an unknown test, or one twice; before training: more cells than training images.
     """
 
+    switch = "tests"
     roles: ClassVar[dict[str, Role]] = dict.fromkeys(
         ("num_cells", "min_samples", "num_neighbors", "seed", "features"), "protocol"
     )

@@ -45,6 +45,7 @@ class FID(EvaluationObserver):
         DataError: The weights are missing or something else.
     """
 
+    switch = "weights"
     roles: ClassVar[dict[str, Role]] = {
         "references": "protocol",
         "kid_subsets": "protocol",

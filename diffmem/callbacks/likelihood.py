@@ -30,6 +30,7 @@ class Likelihood(EvaluationObserver):
         ConfigError: A count that cannot be used, data whose law is not known, or a model of one diffusion time.
     """
 
+    switch = "num_points"
     roles: ClassVar[dict[str, Role]] = {"num_points": "protocol", "num_steps": "protocol"}
 
     def __init__(self, num_points: int | None = None, num_steps: int = 100, batch_size: int = 1024) -> None:

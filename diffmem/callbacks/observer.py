@@ -138,10 +138,12 @@ class EvaluationObserver(pl.Callback):
 
     Attributes:
         needs_samples: Whether ``measure`` reads the samples; it is not called where there are none.
+        switch: Parameter of the class that null switches the measurement off by; "" for none.
         tables: Files that ``measure`` writes with :meth:`Snapshot.put_rows`; a run that starts afresh removes them.
     """
 
     needs_samples = False
+    switch = ""
     tables: ClassVar[tuple[str, ...]] = ()
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:

@@ -24,6 +24,7 @@ class PRDC(EvaluationObserver):
         ConfigError: ``k`` below 1; before training: no more samples or held-out images than ``k``.
     """
 
+    switch = "k"
     roles: ClassVar[dict[str, Role]] = {"k": "protocol", "features": "protocol"}
 
     needs_samples = True

@@ -36,6 +36,7 @@ class ScoreDistance(EvaluationObserver):
         ConfigError: A count below 1, no time, a time the model does not know, or nothing to measure at it.
     """
 
+    switch = "t"
     roles: ClassVar[dict[str, Role]] = {"t": "protocol", "num_points": "protocol"}
 
     def __init__(

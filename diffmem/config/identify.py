@@ -18,6 +18,7 @@ def identify(config: Mapping[str, Any], resolve: Resolve | None = None) -> RunId
         training={key.name: key.value for key in keys if key.role in ("training", "location") and not key.is_default},
         protocol={key.name: key.value for key in keys if key.role == "protocol"},
         protocol_defaults={key.name: key.default for key in keys if key.role == "protocol"},
+        switches={key.name: key.value is not None for key in keys if key.is_switch},
         columns={
             "study": config["study"],
             "model": value.get("model.network") or value["model"],

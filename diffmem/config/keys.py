@@ -38,12 +38,14 @@ class Key(NamedTuple):
         value: Plain value; the name of a class.
         default: Plain value; None for a class.
         role: What the key is for.
+        is_switch: Whether null switches a measurement off.
     """
 
     name: str
     value: Any
     default: Any
     role: Role
+    is_switch: bool = False
 
     @property
     def is_default(self) -> bool:
@@ -112,7 +114,7 @@ def _parameters(
             continue
         if role == "location" and isinstance(value, str):
             value = PurePath(value).name
-        yield Key(key, _plain(value), _plain(defaults.get(name)), role)
+        yield Key(key, _plain(value), _plain(defaults.get(name)), role, name == getattr(cls, "switch", None))
 
 
 def _defaults(cls: type | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ FILE = "identity.json"
 SCHEMA = 1
 #: Keys in which the runs of one curve τ(n) differ.
 _NOT_SETTING = ("seed", "data.n", "data.index")
+_RECORDED = ("training", "protocol", "switches")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class RunIdentity:
         training: Keys that shape the weights and differ from their defaults, with dots, and their plain values.
         protocol: Keys that say what the numbers in its tables mean, and their values.
         protocol_defaults: The values that the same keys have by default.
+        switches: For each key that null switches a measurement off by, whether it is on.
         columns: What identifies the run in every row of its tables, without the hashes.
     """
 
@@ -34,6 +36,7 @@ class RunIdentity:
     training: Mapping[str, Any]
     protocol: Mapping[str, Any]
     protocol_defaults: Mapping[str, Any]
+    switches: Mapping[str, bool]
     columns: Mapping[str, str | int | float]
 
     @property
@@ -60,12 +63,13 @@ class RunIdentity:
 
     def write(self, folder: Path) -> None:
         """Leave ``identity.json`` in ``folder``."""
-        record = {"schema": SCHEMA, "training": dict(self.training), "protocol": dict(self.protocol)}
+        parts = {name: dict(getattr(self, name)) for name in _RECORDED}
+        record = {"schema": SCHEMA, **parts}
         files.write_atomic(folder / FILE, json.dumps(record, indent=2) + "\n")
 
 
 def read_identity(folder: Path) -> dict[str, dict[str, Any]]:
-    """``training`` and ``protocol`` of the run in ``folder``; empty where it has no ``identity.json``.
+    """``training``, ``protocol`` and ``switches`` of the run in ``folder``; {} where it has no ``identity.json``.
 
     Raises:
         DataError: The file is damaged.
@@ -73,7 +77,13 @@ def read_identity(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / FILE
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        return {"training": dict(record["training"]), "protocol": dict(record["protocol"])}
+        protocol = dict(record["protocol"])
+        switches = {key: value is not None for key, value in protocol.items()}  # of a version that did not write them
+        return {
+            "training": dict(record["training"]),
+            "protocol": protocol,
+            "switches": dict(record.get("switches", switches)),
+        }
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -84,16 +94,20 @@ def read_identity(folder: Path) -> dict[str, dict[str, Any]]:
 def check_protocol(folder: Path, identity: RunIdentity) -> None:
     """Refuse to add rows of another protocol to the table in ``folder``; a measurement may be switched on or off.
 
+    A measurement that was off has no protocol yet, and one that is off now adds nothing.
+
     Raises:
         ConfigError: A key of the protocol has another value than that by which the rows were measured.
         DataError: As :func:`read_identity`.
     """
-    recorded = read_identity(folder).get("protocol")
-    if recorded is None:
+    recorded = read_identity(folder)
+    if not recorded:
         return
+    on = [key for key, is_on in identity.switches.items() if is_on and recorded["switches"].get(key, True)]
+    off = {key.partition(".")[0] for key in identity.switches.keys() - on}
     for key, value in identity.protocol.items():
-        measured = recorded.get(key, identity.protocol_defaults.get(key))
-        if measured and value and measured != value:
+        measured = recorded["protocol"].get(key, identity.protocol_defaults.get(key))
+        if measured != value and key.partition(".")[0] not in off:
             raise ConfigError(
                 key,
                 got=value,

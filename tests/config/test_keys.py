@@ -1,5 +1,7 @@
 """The role of every key, and the identity that follows from it."""
 
+import json
+
 import pytest
 from small_run import ROOT, SMALL
 
@@ -166,6 +168,26 @@ def test_rows_of_two_protocols_share_no_table(parse, tmp_path):
         check_protocol(tmp_path, parse(*SMALL, *more).identity)
     with pytest.raises(ConfigError, match=r"memorization\.threshold: got 0\.2, .*diffmem.evaluate --memorization"):
         check_protocol(tmp_path, parse(*SMALL, "--memorization.threshold=0.2").identity)
+    for more in ("--data.test_index=1", "--memorization.features=torch.nn.Flatten"):
+        with pytest.raises(ConfigError, match=more[2:].partition("=")[0]):
+            check_protocol(tmp_path, parse(*SMALL, more).identity)
     parse(*SMALL, "--scores.t=[0.1]").identity.write(tmp_path)
     with pytest.raises(ConfigError, match=r"scores\.t"):
         check_protocol(tmp_path, parse(*SMALL, "--scores.t=[0.2]").identity)
+
+
+@pytest.mark.parametrize("version", ["this", "earlier"])
+def test_a_measurement_that_was_off_or_is_off_has_no_protocol(parse, tmp_path, version):
+    def write(*more):
+        parse(*SMALL, *more).identity.write(tmp_path)
+        if version == "earlier":
+            record = json.loads((tmp_path / "identity.json").read_text())
+            del record["switches"]
+            (tmp_path / "identity.json").write_text(json.dumps(record))
+
+    write()
+    check_protocol(tmp_path, parse(*SMALL, "--scores.t=[0.1]", "--scores.num_points=5").identity)
+    write("--scores.t=[0.1]", "--scores.num_points=5")
+    check_protocol(tmp_path, parse(*SMALL).identity)
+    with pytest.raises(ConfigError, match=r"scores\.num_points: got 6, expected 5"):
+        check_protocol(tmp_path, parse(*SMALL, "--scores.t=[0.1]", "--scores.num_points=6").identity)
