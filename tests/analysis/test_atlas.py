@@ -27,7 +27,7 @@ def of_study(name, against, quality_level, mem_level=0.01):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_atlas_in_the_readme_is_what_its_command_prints(name):
-    readme = (ROOT / "tests/analysis/README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "tests/analysis/digits_atlas/README.md").read_text(encoding="utf-8")
     rows = [re.sub(" +", " ", line) for line in table(of_study(name, *STUDIES[name])).splitlines()[2:]]
     assert len(rows) >= 6
     assert [row for row in rows if row not in readme] == []
@@ -135,7 +135,7 @@ def test_how_many_intervals_of_the_atlas_leave_one_out():
         if each is not None and str(each) != "–"
     ]
     text = f"Of the {len(cells)} intervals and bounds of the two tables {sum(each.differs for each in cells)} leave"
-    assert text in (ROOT / "tests/analysis/README.md").read_text(encoding="utf-8")
+    assert text in (ROOT / "tests/analysis/digits_atlas/README.md").read_text(encoding="utf-8")
 
 
 def known(effect):

@@ -213,7 +213,7 @@ def test_without_losses_curves_have_no_panel_for_them():
 
 
 def test_the_table_of_mnist_is_what_its_runs_say():
-    readme = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parent / "mnist_sgd/README.md").read_text(encoding="utf-8")
     for run in read_runs([MNIST]):
         rows = run.table.set_index("step")
         early, late = (rows.frechet_pixels[step] for step in (46416, 56234))

@@ -14,7 +14,7 @@ from diffmem.analysis.per_class import class_times
 from diffmem.analysis.runs import read_runs
 
 STUDY = Path(__file__).parent / "digits_conditional"
-STATEMENTS = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
+STATEMENTS = (Path(__file__).parent / "digits_conditional/README.md").read_text(encoding="utf-8")
 UNCONDITIONAL = "data.labels=default, model.network.num_classes=default"
 LEVELS = (0.01, 0.05, 0.1, 0.2)
 
@@ -146,7 +146,9 @@ def test_held_out_images_are_next_to_never_copied_whatever_the_guidance():
 
 
 def test_the_table_of_the_mixture_is_that_computed():
-    comparison = compare(read_runs([STUDY.parent / "mixture_conditional"]), Rules(by=("guidance",), quality_level=10))
+    mixture = STUDY.parent / "mixture_conditional"
+    page = (mixture / "README.md").read_text(encoding="utf-8")
+    comparison = compare(read_runs([mixture]), Rules(by=("guidance",), quality_level=10))
     assert len(comparison.cells) == 12
     f_mem_at = {}
     for cell in comparison.cells:
@@ -162,7 +164,7 @@ def test_the_table_of_the_mixture_is_that_computed():
         per_n = "> 32" if mem.censored else f"{mem.value / cell.n:.0f}"
         f_mem_at[each.run.identity["guidance"], cell.n] = at
         row = [each.run.identity["guidance"], cell.n, *shares, ratio, mem, per_n]
-        assert f"| {' | '.join(map(str, row))} |" in STATEMENTS
+        assert f"| {' | '.join(map(str, row))} |" in page
     for (w, n), at in f_mem_at.items():
         larger = f_mem_at.get((w, 2 * n), {})
         assert all(larger[k] < at[k] for k in larger if k >= 64), "f_mem falls with n at equal τ/n"

@@ -16,7 +16,7 @@ from diffmem.analysis.sizes import size_laws, size_table
 from diffmem.errors import DataError
 
 STUDY = Path(__file__).parent / "digits_law"
-STATEMENTS = (Path(__file__).parent / "README.md").read_text(encoding="utf-8").replace("−", "-")
+STATEMENTS = (Path(__file__).parent / "digits_law/README.md").read_text(encoding="utf-8").replace("−", "-")
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SHOWN = (
     "nn_heldout/nn_train +10%", "nn_heldout/nn_train +20%", "L_test +5%", "f_mem ≥ 1%", "f_mem ≥ 5%",

@@ -11,7 +11,7 @@ from diffmem.analysis.runs import read_runs
 from diffmem.analysis.sizes import size_laws
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-STATEMENTS = (Path(__file__).parent / "README.md").read_text(encoding="utf-8").replace("−", "-")
+STATEMENTS = (Path(__file__).parent / "mixture/README.md").read_text(encoding="utf-8").replace("−", "-")
 SHOWN = ("mixture-sgd", "mixture-sgd-d16", "mixture-adam", "mixture-adam-b128")
 LOSSES = ("L_test +5%", "L_test +20%", "L_test +50%")
 

@@ -12,7 +12,7 @@ from diffmem.analysis.runs import read_runs
 from diffmem.analysis.window import generalization_window
 
 STUDY = Path(__file__).parent / "digits_sgd_adam"
-STATEMENTS = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
+STATEMENTS = (Path(__file__).parent / "digits_sgd_adam/README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,9 @@ def test_stopping_by_the_split_of_the_losses_comes_before_copies(runs):
 
 
 def test_the_stopping_rule_on_runs_that_it_was_not_fitted_to():
-    for run in read_runs([STUDY.parent / "digits_stopping"]):
+    study = STUDY.parent / "digits_stopping"
+    page = (study / "README.md").read_text(encoding="utf-8")
+    for run in read_runs([study]):
         window = generalization_window(run.table.to_dict("records"), "loss_split", quality_level=2.0)
         assert window.onset == run.table["step"].iloc[-1]
         assert run.table["f_mem"].max() < 0.05
@@ -173,7 +175,7 @@ def test_the_stopping_rule_on_runs_that_it_was_not_fitted_to():
             span = f"{window.steps[0]} to {window.steps[-1]}"
             kept, distance = str(window.best), f"{rows.frechet_pixels[window.best]:.3f}"
         start = f"| {run.n} | {run.identity['seed']} | {window.onset} | {rows.f_mem[window.onset]:.1%}"
-        assert f"{start} | {span} | {kept} | {distance} |" in STATEMENTS
+        assert f"{start} | {span} | {kept} | {distance} |" in page
         if window.best is not None:
             quality = run.table.set_index("step")["frechet_pixels"]
             assert quality[window.best] < 2 * quality.min()

@@ -11,7 +11,7 @@ from diffmem.analysis.runs import read_runs
 from diffmem.errors import DataError
 
 STUDY = Path(__file__).parent / "vectors"
-STATEMENTS = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
+STATEMENTS = (Path(__file__).parent / "vectors/README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
