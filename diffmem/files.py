@@ -4,10 +4,11 @@ import contextlib
 import csv
 import errno
 import io
+import math
 import os
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from diffmem.errors import DataError
@@ -150,6 +151,30 @@ def read_steps(path: Path) -> dict[int, dict[str, str]]:
                 f"{path} column step", got=got, expected="a whole number in every row", remedy="fix or delete it"
             )
     return {int(row["step"]): row for row in rows}
+
+
+def read_numbers(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> list[tuple[float, ...]]:
+    """Rows of the table at ``path`` as numbers, first those of the ``needed`` columns; [] where it does not exist.
+
+    An ``optional`` column may be missing, and its fields may be empty: NaN.
+
+    Raises:
+        DataError: As :func:`read_table`, or a field that holds no number.
+    """
+
+    def number(line: int, name: str, text: str | None) -> float:
+        if name in optional and not text:
+            return math.nan
+        try:
+            return float(text or "")
+        except ValueError as error:
+            got = "no such column" if text is None else repr(text)
+            raise DataError(
+                f"{path} line {line} column {name}", got=got, expected="a number", remedy="fix or delete it"
+            ) from error
+
+    rows = enumerate(read_table(path), start=2)
+    return [tuple(number(line, name, row.get(name)) for name in (*needed, *optional)) for line, row in rows]
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, object]]) -> None:

@@ -1,6 +1,7 @@
 import errno
 import math
 import os
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffmem.errors import DataError
-from diffmem.files import locked, put_row, read_table, write_atomic, write_table
+from diffmem.files import locked, put_row, read_numbers, read_table, write_atomic, write_table
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
@@ -79,6 +80,23 @@ def test_processes_that_share_a_table_lose_no_row(tmp_path):
     writers = [subprocess.Popen([*command, str(first)], env=environment) for first in range(3)]
     assert [each.wait() for each in writers] == [0, 0, 0]
     assert read_table(tmp_path / "t.csv") == [{"step": str(step), "word": "ö"} for step in range(60)]
+
+
+def test_numbers_are_read_or_the_field_that_has_none_is_named(tmp_path):
+    path = tmp_path / "t.csv"
+    assert read_numbers(path, ("a",)) == []
+    path.write_text("a,b,word\n1,0.1,x\n2,,y\n")
+    assert read_numbers(path, ("a",)) == [(1,), (2,)]
+    (first, second) = read_numbers(path, ("a",), ("b", "later"))
+    assert first[:2] == (1, 0.1) and second[0] == 2
+    assert all(math.isnan(each) for each in (first[2], *second[1:]))
+    for needed, optional, where in (
+        (("b",), (), "line 3 column b: got ''"),
+        (("c",), (), "line 2 column c: got no such column"),
+        (("a",), ("word",), "line 2 column word: got 'x'"),
+    ):
+        with pytest.raises(DataError, match=re.escape(where)):
+            read_numbers(path, needed, optional)
 
 
 def test_a_held_lock_is_refused_or_waited_for(tmp_path):

@@ -179,7 +179,7 @@ function sortable(made) {
     head.setAttribute("aria-sort", descending ? "descending" : "ascending");
     const rows = [...made.tBodies[0].rows];
     const texts = rows.map((row) => row.cells[place].textContent.trim());
-    const numeric = texts.every((text) => text === "" || text === "–" || /^[>−-]?\s*\d/.test(text));
+    const numeric = texts.every((text) => text === "" || text === "–" || /^[<>−-]?\s*\d/.test(text));
     const key = (row) => (numeric ? order(row.cells[place].textContent) : row.cells[place].textContent);
     rows.sort((a, b) => {
       const [left, right] = [key(a), key(b)];

@@ -10,7 +10,7 @@ from diffmem.analysis.effects import Effects, effects_against
 from diffmem.analysis.pages.names import named
 from diffmem.analysis.per_class import ClassTimes, class_times
 from diffmem.analysis.runs import Run
-from diffmem.errors import DataError, UserError
+from diffmem.errors import DataError, ParameterError
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def content_of(runs: Sequence[Run], rules: Rules, against: str | None = None) ->
         against: The baseline of the effects, as :func:`~diffmem.analysis.effects.effects_against` takes it.
 
     Raises:
-        ConfigError: A baseline that there is not.
+        ParameterError: Columns ``by``, a quality or a baseline that there is not.
         DataError: Runs without effects against it.
     """
     if not rules.by:
@@ -102,8 +102,12 @@ def _compared(runs: Sequence[Run], rules: Rules) -> tuple[Comparison | None, str
             return None, f"{run.name} has no f_mem, from which τ_mem is read"
     try:
         return compare(runs, rules), ""
-    except UserError as refusal:
+    except DataError as refusal:
         return None, str(refusal)
+    except ParameterError as error:
+        if getattr(rules, error.what, None):  # asked for, and not there
+            raise
+        return None, str(error)
 
 
 def _alone(run: Run, rules: Rules) -> RunTimes:

@@ -8,7 +8,7 @@ import numpy as np
 
 from diffmem.analysis.estimate import Array
 from diffmem.analysis.runs import Run, quality_columns
-from diffmem.files import read_table
+from diffmem.files import read_numbers
 
 #: Columns that share a panel: title, columns, whether its axis is logarithmic.
 _PANELS: tuple[tuple[str, tuple[str, ...], bool], ...] = (
@@ -86,21 +86,21 @@ def shares(run: Run, clock: str) -> list[dict[str, Any]]:
     """f_mem at each threshold of ``ratios.csv``, and of each class of ``per_class.csv``."""
     found = []
     for title, table, key, name in (
-        ("Share of copies, by threshold", "ratios.csv", "threshold", lambda value: f"ratio < {float(value):.3g}"),
-        ("Share of copies, by class", "per_class.csv", "label", lambda value: f"class {value}"),
+        ("Share of copies, by threshold", "ratios.csv", "threshold", "ratio < {:.3g}"),
+        ("Share of copies, by class", "per_class.csv", "label", "class {:g}"),
     ):
-        curves = [line(name(value), y) for value, y in _by_step(run, table, key).items()]
+        curves = [line(name.format(value), y) for value, y in _by_step(run, table, key).items()]
         panel = {"title": title, "log": False, "ordered": True, "x": numbers(run.clock(clock)), "curves": curves}
         found += [panel] if curves else []
     return found
 
 
-def _by_step(run: Run, table: str, key: str) -> dict[str, Array]:
+def _by_step(run: Run, table: str, key: str) -> dict[float, Array]:
     """f_mem at the steps of the run (S,), for each value of ``key`` in a table beside ``evaluations.csv``."""
-    at: dict[str, dict[float, float]] = defaultdict(dict)
-    for row in read_table(run.folder / table) if run.folder else []:
-        if row.get(key) and row.get("f_mem"):
-            at[row[key]][float(row["step"])] = float(row["f_mem"])
+    at: dict[float, dict[float, float]] = defaultdict(dict)
+    for step, value, share in read_numbers(run.folder / table, ("step",), (key, "f_mem")) if run.folder else []:
+        if not math.isnan(value + share):
+            at[value][step] = share
     steps = run.column("step")
     return {value: np.array([shares.get(step, math.nan) for step in steps]) for value, shares in at.items()}
 
@@ -123,12 +123,11 @@ def tradeoff(run: Run) -> dict[str, Any]:
 
 def training_loss(run: Run, clock: str) -> list[dict[str, Any]]:
     """The loss of the batches, thinned out, from ``metrics.csv``; on the clock of updates alone."""
-    rows = read_table(run.folder / "metrics.csv") if run.folder and clock == "updates" else []
-    rows = rows[:: -(-len(rows) // _MAX_POINTS) or 1]
-    points = [(float(row["step"]), float(row["loss"])) for row in rows if row.get("loss")]
-    if not points:
+    rows = read_numbers(run.folder / "metrics.csv", ("step",), ("loss",)) if run.folder and clock == "updates" else []
+    rows = [row for row in rows if not math.isnan(row[1])]
+    if not rows:
         return []
-    x, y = (np.array(values) for values in zip(*points, strict=True))
+    x, y = np.array(rows[:: -(-len(rows) // _MAX_POINTS)]).T
     curves = [line("loss of the batches", y)]
     return [{"title": "Training loss", "log": bool((y > 0).all()), "ordered": False, "x": numbers(x), "curves": curves}]
 

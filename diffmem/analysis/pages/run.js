@@ -33,8 +33,10 @@ function panelPlot(run, shown, panel) {
   panel.curves.forEach((curve, i) => {
     const paint = paints[i];
     if (view.bands && curve.low) {
+      const inside = here.filter((at) => curve.low[at] !== null && curve.high[at] !== null); // a gap would cut the band in two
+      const there = (values) => inside.map((at) => values[at]);
       traces.push({
-        x: [...pick(panel.x), ...pick(panel.x).reverse()], y: [...pick(curve.high), ...pick(curve.low).reverse()],
+        x: [...there(panel.x), ...there(panel.x).reverse()], y: [...there(curve.high), ...there(curve.low).reverse()],
         fill: "toself", fillcolor: faded(paint, 0.18), line: { width: 0 }, mode: "lines", hoverinfo: "skip", meta: curve.name,
       });
     }
@@ -112,7 +114,7 @@ function runPictures(shown, into, moved) {
   const album = shown.pictures;
   if (!album || !album.steps.length) {
     const why = album ? `The pictures of ${album.left_out} steps are left out to keep the page small: make a page of this run alone.`
-      : "This run kept no pictures (pictures.num_samples = 0, or its data are not images).";
+      : "This run kept no pictures (pictures.num_samples is null, or its data are not images).";
     into.append(make("p", { className: "faint" }, why));
     return;
   }

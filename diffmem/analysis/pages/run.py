@@ -14,7 +14,8 @@ from diffmem.analysis.pages.content import Member
 from diffmem.analysis.pages.curves import all_panels, tradeoff
 from diffmem.analysis.runs import CLOCKS, IDENTITY, Run, quality_columns
 from diffmem.errors import DataError
-from diffmem.files import read_table
+from diffmem.files import read_numbers
+from diffmem.runs.identity import read_identity
 
 #: Columns of identity that tell views of a training apart.
 VIEW = ("weights", "guidance", "sampler")
@@ -33,7 +34,7 @@ def run_data(member: Member, clock: str) -> dict[str, Any]:
         DataError: A file of the run is damaged.
     """
     run, folder = member.run, member.folder
-    training = _json(folder, "identity.json").get("training", {})
+    training = read_identity(folder).get("training", {}) if folder else {}
     return {
         "name": run.name,
         "facts": _facts(run, IDENTITY),
@@ -75,7 +76,8 @@ def ends(run: Run) -> dict[str, str]:
     """What a line about the run says beside its times: f_mem at its last evaluation, and its best quality."""
     found = {}
     if "f_mem" in run.table.columns:
-        found["f_mem at the end"] = f"{run.column('f_mem')[-1]:.1%}"
+        last = run.column("f_mem")[-1]
+        found["f_mem at the end"] = "–" if np.isnan(last) else f"{last:.1%}"
     for name in quality_columns(run.table.columns)[:1]:
         values = run.column(name)
         if not np.isnan(values).all():
@@ -105,7 +107,8 @@ def evaluations_table(run: Run) -> dict[str, list[Any]]:
 
 def copied_images(folder: Path, last: int) -> list[list[int]]:
     """Of ``hits.csv``: training image, copies at the ``last`` step, first step with a copy; most copied first."""
-    rows = [(int(row["step"]), int(row["image"]), int(row["copies"])) for row in read_table(folder / "hits.csv")]
+    table = read_numbers(folder / "hits.csv", ("step", "image", "copies"))
+    rows = [(int(step), int(image), int(copies)) for step, image, copies in table]
     first: dict[int, int] = {}
     for step, image, _ in sorted(rows):
         first.setdefault(image, step)
@@ -115,13 +118,12 @@ def copied_images(folder: Path, last: int) -> list[list[int]]:
 
 
 def cost_lines(folder: Path) -> list[list[str]]:
-    """What the run took, from ``metrics.csv`` and ``status.json``."""
-    rows = [row for row in read_table(folder / "metrics.csv") if row.get("seconds")]
-    if not rows:
+    """What the run took, from ``metrics.csv`` and the size of its checkpoints."""
+    table = np.array(read_numbers(folder / "metrics.csv", ("step",), ("seconds", "seconds_evaluating"))).reshape(-1, 3)
+    timed = table[~np.isnan(table[:, 1])]
+    if not len(timed):
         return []
-    seconds = sum(float(row["seconds"]) for row in rows)
-    evaluating = sum(float(row.get("seconds_evaluating") or 0) for row in rows)
-    updates = int(rows[-1]["step"])
+    updates, (_, seconds, evaluating) = int(timed[-1, 0]), np.nansum(timed, axis=0).tolist()
     training = max(seconds - evaluating, 1e-9)
     lines = [
         ["time", f"{seconds / 60:.1f} min"],

@@ -191,7 +191,7 @@ def _points(times: list[Estimate]) -> dict[str, Any]:
     return {
         "tau": [time.bound for time in times],
         "low": numbers(np.array([time.low for time in times])),
-        "high": numbers(np.array([min(time.high, time.last) for time in times])),
+        "high": numbers(np.array([time.last if np.isinf(time.high) else time.high for time in times])),
         "censored": [time.censored for time in times],
         "text": [str(time) for time in times],
     }

@@ -3,12 +3,13 @@
 import json
 
 import pytest
-from synthetic_runs import Truth, evaluations, write_run
+from synthetic_runs import Truth, evaluations, write_run, write_study
 
 from diffmem.analysis.comparable import columns_apart
 from diffmem.analysis.comparison import Rules
 from diffmem.analysis.pages.content import content_of
 from diffmem.analysis.runs import read_runs
+from diffmem.errors import ParameterError
 
 
 @pytest.fixture
@@ -47,6 +48,21 @@ def test_runs_of_one_setting_are_grouped_as_compare_does(tmp_path):
         write_run(tmp_path, evaluations(n, 0))
     content = content_of(read_runs([tmp_path]), Rules(by=(), num_draws=100))
     assert content.rules.by == ("optimizer",) and [group.name for group in content.comparison.groups] == ["Adam"]
+
+
+@pytest.mark.parametrize("wrong", [{"by": ("colour",)}, {"quality": "fid"}])
+def test_what_is_asked_for_and_not_there_is_refused(tmp_path, wrong):
+    write_study(tmp_path, sizes=(64, 128))
+    with pytest.raises(ParameterError, match=next(iter(wrong))):
+        content_of(read_runs([tmp_path]), Rules(num_draws=100, **wrong))
+
+
+def test_runs_without_a_quality_of_their_own_are_shown_one_by_one(tmp_path):
+    write_run(tmp_path, evaluations(64, 0))
+    write_run(tmp_path, evaluations(128, 0).rename(columns={"frechet_pixels": "fid"}))
+    content = content_of(read_runs([tmp_path]), Rules(num_draws=100))
+    assert content.comparison is None and "no quality column" in content.refusal
+    assert all(member.views[0].times["mem"] is not None for member in content.members)
 
 
 @pytest.fixture

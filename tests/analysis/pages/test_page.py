@@ -126,6 +126,12 @@ def test_the_page_in_a_browser(page):
         run("document.querySelector('#runs tbody a').click()")
         until(lambda: "n 128" in run("document.querySelector('#run .facts').textContent"))
 
+        # a bound is a number of its column
+        run("[...document.querySelectorAll('#runs tbody tr')].forEach((row, at) => "
+            "row.cells[1].textContent = ['9 [8, 10]', '< 70', '> 10'][at])")  # fmt: skip
+        head.send_keys(Keys.ENTER)
+        assert run(names) == ["9 [8, 10]", "> 10", "< 70"]
+
         # its views stand side by side, and a link shows the samples of one
         assert run(copies) == 3
         browser.find_element(By.LINK_TEXT, "guidance3").click()

@@ -1,11 +1,12 @@
 """One run as the page shows it, against its table and files."""
 
 import json
+import re
 
 import pytest
 from synthetic_runs import evaluations, write_run
 
-from diffmem.analysis.comparison import Rules, compare
+from diffmem.analysis.comparison import TIMES, Rules, RunTimes, compare
 from diffmem.analysis.pages.content import Member
 from diffmem.analysis.pages.run import copied_images, ends, run_data
 from diffmem.analysis.runs import read_runs
@@ -24,7 +25,7 @@ def run(tmp_path):
 
 def test_times_config_cost_and_provenance_are_those_of_the_run(run):
     (run.folder / "config.yaml").write_text("seed: 3\nmodel:\n  init_args:\n    width: null\n")
-    (run.folder / "identity.json").write_text(json.dumps({"training": {"data.n": 64, "shuffle": True}}))
+    (run.folder / "identity.json").write_text(json.dumps({"training": {"data.n": 64, "shuffle": True}, "protocol": {}}))
     (run.folder / "provenance.json").write_text(json.dumps({"starts": [{"step": 0, "packages": {"torch": "2"}}]}))
     (run.folder / "metrics.csv").write_text(
         "step,loss,lr,seconds,seconds_evaluating\n50,0.5,1,60,20\n100,0.25,1,60,40\n"
@@ -57,6 +58,35 @@ def test_a_damaged_record_is_named(run):
         run_data(member_of(run), "updates")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "where"),
+    [
+        ("hits.csv", "step,image\n10,7\n", "line 2 column copies: got no such column"),
+        ("hits.csv", "step,image,copies\n10,7,\n", "line 2 column copies: got ''"),
+        ("ratios.csv", "step,threshold,f_mem\n10,0.1,0\n10,x,0\n", "line 3 column threshold: got 'x'"),
+        ("per_class.csv", "step,label,f_mem\n10,0,half\n", "line 2 column f_mem: got 'half'"),
+        ("metrics.csv", "step,loss\n10,?\n", "line 2 column loss: got '?'"),
+        ("metrics.csv", "loss,seconds\n1,2\n", "line 2 column step: got no such column"),
+        ("identity.json", '{"training": 3, "protocol": {}}', "expected what a run is"),
+    ],
+)
+def test_a_damaged_table_beside_the_evaluations_is_named(run, name, text, where):
+    (run.folder / name).write_text(text)
+    with pytest.raises(DataError, match=re.escape(where)) as refused:
+        run_data(Member((RunTimes(run, dict.fromkeys(TIMES)),)), "updates")
+    assert name in str(refused.value)
+
+
+def test_tables_of_other_versions_are_read_as_far_as_they_go(run):
+    (run.folder / "metrics.csv").write_text("step,loss,seconds\n50,,90\n100,0.25,30\n")
+    shown = run_data(Member((RunTimes(run, dict.fromkeys(TIMES)),)), "updates")
+    (training,) = [panel for panel in shown["views"][0]["panels"] if panel["title"] == "Training loss"]
+    assert training["x"] == [100] and training["curves"][0]["y"] == [0.25]
+    assert ["time", "2.0 min"] in shown["cost"] and ["of it evaluations", "0%"] in shown["cost"]
+    (run.folder / "metrics.csv").write_text("step,loss\n50,1\n")
+    assert run_data(Member((RunTimes(run, dict.fromkeys(TIMES)),)), "updates")["cost"] == []
+
+
 def test_copied_images_are_listed_by_their_copies_at_the_last_step(tmp_path):
     (tmp_path / "hits.csv").write_text("step,image,copies\n10,7,1\n20,7,2\n20,3,5\n10,4,1\n")
     assert copied_images(tmp_path, last=20) == [[3, 5, 20], [7, 2, 10], [4, 0, 10]]
@@ -66,3 +96,6 @@ def test_a_line_tells_how_the_run_ended(run):
     run.table.loc[3, "frechet_pixels"] = 0.5
     run.table.loc[len(run.table) - 1, "f_mem"] = 0.125
     assert ends(run) == {"f_mem at the end": "12.5%", "lowest frechet_pixels": "0.5"}
+    run.table.loc[len(run.table) - 1, "f_mem"] = float("nan")
+    run.table["frechet_pixels"] = float("nan")
+    assert ends(run) == {"f_mem at the end": "–"}

@@ -1,6 +1,7 @@
 """The comparison as the page shows it, against the comparison."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -39,6 +40,16 @@ def test_points_are_times_and_the_law_passes_near_them(content):
     at_64 = mem["law"]["tau"][mem["law"]["n"].index(64)]
     assert 0.5 < at_64 / mem["tau"][0] < 2
     assert mem["exponent"] == content.comparison.groups[0].laws["mem"].interval_text
+
+
+def test_the_end_of_an_interval_is_drawn_beyond_the_last_evaluation_where_it_lies_there(tmp_path):
+    for seed, prefactor in ((0, 10), (1, 300)):  # runs so far apart that the mean of all may lie anywhere
+        write_run(tmp_path, evaluations(64, seed, Truth(prefactor=prefactor), index=seed))
+    content = content_of(read_runs([tmp_path]), Rules(num_draws=200))
+    time = content.comparison.cells[0].times["mem"]
+    assert time.last < time.high < math.inf
+    (mem,) = [each for each in study_data(content)["times"] if each["time"] == "mem"]
+    assert mem["high"] == [pytest.approx(time.high, rel=1e-5)]
 
 
 def test_each_run_has_its_curve_and_its_place(content):
