@@ -85,7 +85,7 @@ def parameters_of(group: str = "", **keys: str) -> Iterator[None]:
 
 
 def require_at_least(least: int, group: str | None = None, **values: float | None) -> None:
-    """Refuse a value below ``least``; None is not a value.
+    """Refuse a value below ``least`` and NaN; None is not a value.
 
     Args:
         least: The smallest value allowed.
@@ -96,7 +96,7 @@ def require_at_least(least: int, group: str | None = None, **values: float | Non
         ConfigError: The first value that is too small.
     """
     for name, value in values.items():
-        if value is not None and value < least:
+        if value is not None and not value >= least:  # so that NaN is refused
             error = ParameterError(name, got=value, expected=f"at least {least}")
             raise error.under(group) if group else error
 

@@ -30,10 +30,13 @@ from diffmem.command_line import Parser, add_trust, exit_code_of
 from diffmem.config.identify import measurement_id
 from diffmem.config.trust import trusting
 from diffmem.errors import EXIT_DONE, ConfigError, DataError
-from diffmem.files import locked, put_row, read_table, write_atomic
+from diffmem.files import locked, put_row, read_steps, read_table, write_atomic
 from diffmem.revisit.refine import Levels, refine
 from diffmem.revisit.reopen import ReopenedRun, named_checkpoints
 from diffmem.revisit.replay import replay
+
+#: Options that say how ``--refine`` is to be done.
+_OF_REFINE = ("precision", "budget", "mem_level", "quality_level")
 
 
 def main(args: list[str] | None = None) -> int:
@@ -41,17 +44,12 @@ def main(args: list[str] | None = None) -> int:
 
     def command() -> int:
         options, overrides = _parser().parse_known_args(args)
-        if options.refine:
-            if overrides or options.out or options.at:
-                raise ConfigError(
-                    "--refine",
-                    got=" ".join(overrides) or "--out or --at",
-                    expected="none: refined rows belong to the run's own",
-                    remedy="leave it out",
-                )
-            levels, names = Levels(options.mem_level, options.quality_level), options.refine.split(",")
+        _check_options(options, overrides)
+        if options.refine is not None:
+            given = {name: value for name in _OF_REFINE if (value := getattr(options, name)) is not None}
+            levels = Levels(given.pop("mem_level", Levels.mem), given.pop("quality_level", None))
             with trusting(options.trust):
-                found = refine(options.run, names, options.precision, levels, options.budget)
+                found = refine(options.run, options.refine.split(","), levels=levels, **given)
             print("\n".join(each.describe(name) for name, each in found.items()))
             print(f"done: {options.run / 'refined.csv'}")
             return EXIT_DONE
@@ -78,9 +76,9 @@ def evaluate(
         checkpoints: ``"all"``, or some of ``"last"``, ``"generalization"`` (what early stopping kept) and the saved
             steps, with commas between.
         overrides: ``--key=value`` for keys of the measurements: see :data:`diffmem.roles.Role`.
-        out: Table to write; None for ``RUN/evaluate/<hash of the measurement>.csv``. A ``.json`` beside it records what
-            was done, and the folder of the same name holds what is not in the table: views, pictures, classes. A step
-            that the table already has is replaced.
+        out: Table to write, a ``.csv``; None for ``RUN/evaluate/<hash of the measurement>.csv``. A ``.json`` beside it
+            records what was done, and the folder of the same name holds what is not in the table: views, pictures,
+            classes. A step that the table already has is replaced.
         at: Steps to reach by training again, in place of checkpoints.
 
     Returns:
@@ -91,8 +89,9 @@ def evaluate(
         DataError: No run, no such checkpoint, other images than the run's, or a table of another measurement at
             ``out``.
     """
-    if out is not None and out.is_dir():
-        raise ConfigError("--out", got=f"{out}, a folder", expected="a file to write", remedy="set --out")
+    if out is not None and (out.suffix != ".csv" or out.is_dir()):
+        got = f"{out}, a folder" if out.is_dir() else out
+        raise ConfigError("--out", got=got, expected="a .csv file to write", remedy="set --out")
     run = ReopenedRun(folder, overrides)
     paths = [] if at is not None else named_checkpoints(folder, checkpoints.split(","))
     table = out or folder / "evaluate" / f"{measurement_id(run.cli.keys)}.csv"
@@ -137,42 +136,66 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder of the run")
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
         "--checkpoints", default="last", help="all, or last, generalization or saved steps with commas (default: last)"
     )
-    parser.add_argument(
+    what.add_argument(
         "--at", metavar="STEP,…", help="steps to reach by training again, in memory; scheduled: all of its table"
     )
-    parser.add_argument("--refine", metavar="TIME,…", help="some of mem, gen, overfit: narrow their intervals")
+    what.add_argument("--refine", metavar="TIME,…", help="some of mem, gen, overfit: narrow their intervals")
     parser.add_argument(
         "--precision",
         type=float,
-        default=0.05,
         metavar="SHARE",
         help="of --refine: largest distance of an end of the interval from the time, as a share (default: 0.05)",
     )
     parser.add_argument(
         "--budget",
         type=float,
-        default=0.5,
         metavar="SHARE",
         help="of --refine: most network calls for each time, as a share of those of the run (default: 0.5)",
     )
-    parser.add_argument("--mem-level", type=float, default=0.01, metavar="C", help="f_mem at τ_mem (default: 0.01)")
-    parser.add_argument("--quality-level", type=float, metavar="Q", help="quality at τ_gen, for --refine=gen")
+    parser.add_argument("--mem-level", type=float, metavar="C", help="of --refine=mem: f_mem at τ_mem (default: 0.01)")
+    parser.add_argument("--quality-level", type=float, metavar="Q", help="of --refine=gen: quality at τ_gen")
     add_trust(parser)
-    parser.add_argument("--out", type=Path, help="table to write (default: RUN_DIR/evaluate/HASH.csv)")
+    parser.add_argument("--out", type=Path, help="table to write, a .csv (default: RUN_DIR/evaluate/HASH.csv)")
     return parser
+
+
+def _check_options(options: argparse.Namespace, overrides: Sequence[str]) -> None:
+    """Refuse what would do nothing: options of another task than the one asked for."""
+    if options.refine is None:
+        unused = [f"--{name.replace('_', '-')}" for name in _OF_REFINE if getattr(options, name) is not None]
+        if unused:
+            raise ConfigError(
+                unused[0], got="a value without --refine", expected="--refine", remedy="add --refine, or leave it out"
+            )
+    elif overrides or options.out is not None:
+        raise ConfigError(
+            "--refine",
+            got=f"{' '.join(overrides) or '--out'} beside it",
+            expected="none: refined rows belong to the run's own",
+            remedy="leave it out",
+        )
 
 
 def _steps(text: str, folder: Path) -> list[int]:
     if text == "scheduled":
-        return [int(row["step"]) for row in read_table(folder / "evaluations.csv")]
+        steps = list(read_steps(folder / "evaluations.csv"))
+        if not steps:
+            raise DataError(
+                str(folder),
+                got="no rows in evaluations.csv",
+                expected="a run that was measured",
+                remedy="give its folder, or the steps: --at=700,720",
+            )
+        return steps
     try:
         return [int(step) for step in text.split(",")]
     except ValueError as error:
         expected = "steps with commas, or scheduled"
-        raise ConfigError("--at", got=text, expected=expected, remedy="e.g. --at=700,720") from error
+        raise ConfigError("--at", got=repr(text), expected=expected, remedy="e.g. --at=700,720") from error
 
 
 def _check_table(table: Path, measurement: str) -> None:

@@ -4,6 +4,7 @@ Commands of the READMEs that name ``configs/``, ``sbatch/`` or ``tools/`` run in
 already stays as it is.
 """
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -38,7 +39,7 @@ def _write(folder: Path) -> int:
     print(
         f"written to {folder}: {', '.join(shipped.FOLDERS)}" + (f"; {kept} files were there and stay" if kept else "")
     )
-    print(f"next: cd {folder} && diffmem fit --config digits/unet.yaml")
+    print(f"next: cd {shlex.quote(str(folder))} && diffmem fit --config digits/unet.yaml")
     return EXIT_DONE
 
 

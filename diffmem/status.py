@@ -61,9 +61,9 @@ def states(source: Path, logs: Path = LOGS) -> list[Row]:
         return runs if queue is None else [(number, name, queue.correct(number, run)) for number, name, run in runs]
     folders = sorted(folders_with(FILE, source))
     if not folders:
-        raise DataError(
-            str(source), got="no runs", expected="a grid file or a folder with runs", remedy="correct the path"
-        )
+        got = "no runs" if source.is_dir() else "no such file or folder"
+        expected = "a grid file or a folder with runs"
+        raise DataError(str(source), got=got, expected=expected, remedy="correct the path")
     names = [str(folder.relative_to(source)) if folder != source else folder.name for folder in folders]
     found = [_or_failed(state_of_run, folder) for folder in folders]
     return [(number, name, run) for number, (name, run) in enumerate(zip(names, found, strict=True), start=1)]

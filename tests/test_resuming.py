@@ -140,7 +140,7 @@ def test_classes_of_ones_own_need_trust(again, capsys):
     assert "expected a class of diffmem, torch, lightning; read its code and pass --trust" in capsys.readouterr().err
     assert evaluate.main([str(again.folder), "--trust"]) == 0
     assert evaluate.main([str(again.folder), "--trust", f"--out={again.folder}"]) == 2
-    assert "a folder, expected a file to write" in capsys.readouterr().err
+    assert "a folder, expected a .csv file to write" in capsys.readouterr().err
 
 
 def test_threads_are_set_by_a_key_that_is_no_identity(again):

@@ -140,6 +140,29 @@ def test_a_task_is_what_its_last_attempt_says(tmp_path, tasks):
     assert state_of_task(fourth, tmp_path / "logs").state == "died"
 
 
+@pytest.mark.parametrize(
+    ("before", "code", "after"),
+    [
+        ("requeued", 3, "failed"),
+        ("requeued", 75, "requeued"),
+        ("running", 2, "running"),
+        ("done", 3, "done"),
+        ("died", 3, "failed"),
+        ("died", -9, "died"),
+    ],
+)
+def test_an_attempt_that_failed_before_it_wrote_a_status_says_why(tmp_path, tasks, before, code, after):
+    write_state(RunState("running" if before == "died" else before, tmp_path / "a", step=5, max_steps=9))
+    if before == "died":
+        rewrite(tmp_path / "a", pid=2**22 - 1)
+    log = tasks[0].log(tmp_path / "logs")
+    log.parent.mkdir(parents=True)
+    log.write_text(f"{tasks[0].header}\nrun {tmp_path / 'a'}\ndiffmem: x.ckpt: got a damaged file\nexit {code}\n")
+    found = state_of_task(tasks[0], tmp_path / "logs")
+    assert (found.state, found.step, found.folder) == (after, 5, tmp_path / "a")
+    assert (found.reason == "x.ckpt: got a damaged file") == (after == "failed")
+
+
 def test_a_queue_knows_what_files_cannot(tmp_path, tasks, monkeypatch, capsys):
     ends = {1: "died", 2: "requeued", 3: "requeued", 4: "failed"}
     for number, state in ends.items():
@@ -203,6 +226,8 @@ def test_studies_are_told_apart_and_a_file_that_cannot_be_read_hides_no_run(tmp_
 def test_a_folder_without_runs_is_refused(tmp_path, capsys):
     assert status.main([str(tmp_path)]) == 3
     assert "got no runs" in capsys.readouterr().err
+    assert status.main([str(tmp_path / "nowhere")]) == 3
+    assert "got no such file or folder" in capsys.readouterr().err
 
 
 STAND_IN = """

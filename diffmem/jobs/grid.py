@@ -67,15 +67,21 @@ def read_grid(path: Path) -> list[Task]:
     """The tasks of the grid file ``path``, at least one.
 
     Raises:
-        ConfigError: There is no such file or no task in it, or a line (named by its number) is not made of
+        ConfigError: There is no such file, no text or no task in it, or a line (named by its number) is not made of
             ``--config FILE`` followed by ``--key=value``, names a file that is not there, or repeats another line.
     """
     if not path.is_file():
         raise ConfigError(
             str(path), got="no such file", expected="a grid, one run a line", remedy="see tools/make_grid.py --help"
         )
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            str(path), got="no text", expected="a grid, one run a line", remedy="see tools/make_grid.py --help"
+        ) from error
     tasks: list[Task] = []
-    for line, written in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for line, written in enumerate(lines, start=1):
         text = written.strip()
         if text and not text.startswith("#"):
             check_line(text, f"{path} line {line}")

@@ -86,8 +86,8 @@ def refine(
         budget: Most that each time may cost, as a share of the network calls of the run.
 
     Raises:
-        ConfigError: An unknown time, a precision below 0.001, or a budget that is not positive.
-        DataError: The run has not passed the time, or has no level for it.
+        ConfigError: An unknown time, or a precision or a budget below 0.001.
+        DataError: The run has no rows, has not passed the time, or has no level for it.
     """
     for name in names:
         require_one_of(get_args(Time), "--refine", name)
@@ -100,7 +100,7 @@ def refine(
 
 def _refine(measuring: "_Measuring", reader: "_Reader", precision: float, budget: float) -> Refinement:
     start, updates = time.perf_counter(), measuring.updates
-    points = {step: reader.point(row) for step, row in measuring.rows.items()}
+    points = reader.points(measuring.rows)
     found = Refinement(reader.time(points), reader.time(points))
     if found.before.censored:
         raise DataError(
@@ -116,7 +116,8 @@ def _refine(measuring: "_Measuring", reader: "_Reader", precision: float, budget
         if step is None or found.cost + measuring.price(step) > budget:
             break
         found.cost += measuring.price(step)
-        points[step] = reader.point(measuring.measure(step))
+        measuring.measure(step)
+        points = reader.points(measuring.rows)
         found.sets, found.after = found.sets + 1, reader.time(points)
     found.reached, found.updates = reached, measuring.updates - updates
     found.seconds = time.perf_counter() - start
@@ -142,6 +143,13 @@ class _Measuring:
         self._run, self._kept, self._table = ReopenedRun(folder), kept, folder / REFINED
         self._states = {step: path for step, path in saved_steps(folder).items() if is_whole(path)}
         scheduled: dict[int, Mapping[str, Any]] = {**read_steps(folder / "evaluations.csv")}
+        if not scheduled:
+            raise DataError(
+                str(folder),
+                got="no rows in evaluations.csv",
+                expected="a run that was measured",
+                remedy=f"restore the file, or python -m diffmem.evaluate {folder} --checkpoints=all",
+            )
         self.rows = {**scheduled, **read_steps(self._table)}
         self.size, self.newest = self._run.evaluation.samples.num, max(self._states, default=0)
         self._update = _TRAINING * self._run.data.batch_size * self._run.trainer.accumulate_grad_batches
@@ -181,18 +189,24 @@ class _Reader:
     """How a time is read.
 
     Attributes:
+        column: The column whose values it reads.
         point: What it reads of a row.
         time: The time itself.
         foresee: The same with few draws.
     """
 
+    column: str
     point: Callable[[Mapping[str, Any]], Point]
     time: TimeOf
     foresee: TimeOf
 
+    def points(self, rows: Mapping[int, Mapping[str, Any]]) -> dict[int, Point]:
+        """What is known, by step; a row from before the measurement was switched on has no value."""
+        return {step: self.point(row) for step, row in rows.items() if row.get(self.column) not in (None, "")}
+
 
 def _reader(folder: Path, name: str, levels: Levels) -> _Reader:
-    column = {"mem": "f_mem", "overfit": "loss_test"}.get(name)
+    column = {"mem": "f_mem", "overfit": "loss_test"}.get(name, "")
     if name == "gen":
         if levels.gen is None:
             raise DataError(
@@ -218,4 +232,4 @@ def _reader(folder: Path, name: str, levels: Levels) -> _Reader:
 
         return time_of
 
-    return _Reader(point, time_with(timescales.NUM_DRAWS), time_with(_NUM_DRAWS))
+    return _Reader(column, point, time_with(timescales.NUM_DRAWS), time_with(_NUM_DRAWS))

@@ -163,7 +163,7 @@ def named_checkpoints(folder: Path, names: Sequence[str]) -> list[Path]:
         if name not in known:
             raise CheckpointError(
                 "checkpoint",
-                got=name,
+                got=name or "''",
                 expected=f"some of {', '.join(known)}",
                 remedy="choose one of them; diffmem.evaluate --at reaches any other step",
             )
@@ -198,8 +198,11 @@ def _takes_part(callback: pl.Callback) -> bool:
 
 
 def _check_form(override: str) -> None:
-    if not override.startswith("--") or "=" not in override:
-        raise ConfigError(override, got="no value", expected="--key=value", remedy=f"write {override}=VALUE")
+    dashes, equals = override.startswith("--"), "=" in override
+    if not (dashes and equals):
+        remedy = f"write --{override}" if equals else f"write {override}=VALUE" if dashes else "leave it out"
+        got = "no value" if dashes else "a word without --"
+        raise ConfigError(override, got=got, expected="--key=value", remedy=remedy)
 
 
 def _check_role(override: str, keys: Sequence[Key]) -> None:

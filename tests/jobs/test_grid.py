@@ -54,6 +54,13 @@ def test_a_malformed_line_is_refused_by_its_number(tmp_path, line, got):
     assert got in str(error.value)
 
 
+def test_a_file_that_is_no_text_is_no_grid(tmp_path):
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(b"PK\xff\xfe")
+    with pytest.raises(ConfigError, match="got no text, expected a grid"):
+        read_grid(path)
+
+
 def test_quotes_reach_the_run_as_a_shell_would_pass_them(tmp_path):
     path = tmp_path / "g.txt"
     path.write_text(f"--config {CONFIG} --study='a b' '--evaluation.steps=[2, 4]' --seed 3\n")

@@ -61,10 +61,35 @@ def test_refined_rows_narrow_the_interval_and_are_read(finished_run, tmp_path, r
         assert refined[step]["loss_test"] == known[step]["loss_test"]
         assert refined[step]["frechet_pixels"] != known[step]["frechet_pixels"]
     assert "sets of samples, " in capsys.readouterr().out
-    assert evaluate.main([str(folder), "--refine=mem", "--out=x.csv"]) == 2
-    assert evaluate.main([str(folder), "--refine=gen"]) == 3
-    assert evaluate.main([str(folder), "--refine=often"]) == 2
-    assert evaluate.main([str(folder), "--refine=mem", "--budget=0"]) == 2
+
+
+def test_what_cannot_be_refined_is_one_line(finished_run, tmp_path, capsys):
+    folder = tmp_path / finished_run.name
+    shutil.copytree(finished_run, folder, symlinks=True)
+    for arguments, code, what in (
+        (["--refine=mem", "--out=x.csv"], 2, "--refine: got --out beside it"),
+        (["--refine=mem", "--prdc.k=5"], 2, "--refine: got --prdc.k=5 beside it"),
+        (["--refine=gen"], 3, "set --quality-level"),
+        (["--refine=often"], 2, "got 'often', expected one of gen, mem, overfit"),
+        (["--refine="], 2, "got '', expected one of gen, mem, overfit"),
+        (["--refine=mem", "--budget=0"], 2, "--budget: got 0"),
+        (["--refine=mem", "--precision=nan"], 2, "--precision: got nan"),
+        (["--precision=0.1"], 2, "--precision: got a value without --refine"),
+    ):
+        assert evaluate.main([str(folder), *arguments]) == code
+        error = capsys.readouterr().err
+        assert what in error and error.count("\n") == 1, arguments
+    write_table(folder / "evaluations.csv", [])
+    for arguments in (["--refine=mem"], ["--at=scheduled"]):
+        assert evaluate.main([str(folder), *arguments]) == 3
+        assert "got no rows in evaluations.csv" in capsys.readouterr().err
+
+
+def test_a_quality_that_was_switched_on_later_is_read_from_there(finished_run):
+    rows = {int(row["step"]): row for row in read_table(finished_run / "evaluations.csv")}
+    rows[0]["frechet_pixels"] = ""
+    reader = refine._reader(finished_run, "gen", refine.Levels(gen=1.0))
+    assert list(reader.points(rows)) == [2, 4, 6]
 
 
 def test_states_that_were_made_go_on_bit_for_bit(finished_run, tmp_path):

@@ -63,4 +63,19 @@ def test_another_held_out_set_changes_what_is_compared_with_it_alone(coarse, tmp
 def test_a_step_that_was_not_reached_is_refused(coarse, tmp_path, capsys):
     assert evaluate.main([str(coarse), "--at=9", f"--out={tmp_path}/x.csv"]) == 2
     assert "--at: got 9, expected steps of the run, 0 to 6" in capsys.readouterr().err
-    assert evaluate.main([str(coarse), "--at=soon", f"--out={tmp_path}/x.csv"]) == 2
+    for arguments, what in (
+        (["--at=soon"], "--at: got 'soon', expected steps with commas"),
+        (["--checkpoints="], "checkpoint: got '', expected some of"),
+        (["memorization.threshold=0.2"], "write --memorization.threshold=0.2"),
+        (["--memorization.threshold"], "write --memorization.threshold=VALUE"),
+        (["another-run"], "another-run: got a word without --, expected --key=value; leave it out"),
+        ([f"--out={tmp_path}/x"], "x, expected a .csv file to write"),
+        ([f"--out={tmp_path}/x.json"], "x.json, expected a .csv file to write"),
+    ):
+        assert evaluate.main([str(coarse), *arguments]) in (2, 3)
+        error = capsys.readouterr().err
+        assert what in error and error.count("\n") == 1, arguments
+    with pytest.raises(SystemExit) as leave:
+        evaluate.main([str(coarse), "--at=3", "--checkpoints=last"])
+    assert leave.value.code == 2
+    assert "not allowed with argument --at" in capsys.readouterr().err
