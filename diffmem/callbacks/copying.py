@@ -10,8 +10,9 @@ from diffmem.callbacks.feature_space import FeatureSpace
 from diffmem.callbacks.observer import EvaluationObserver, Row, Snapshot
 from diffmem.data.subset import SubsetData
 from diffmem.errors import ConfigError, require_at_least
-from diffmem.metrics.copying import CopyingTest, calibrated_distance, is_authentic, spacing
-from diffmem.metrics.memorization import nearest_neighbors, wilson_interval
+from diffmem.metrics.copying import CopyingTest, calibrated_distance, is_authentic
+from diffmem.metrics.memorization import wilson_interval
+from diffmem.metrics.versions import nearest_over_versions
 from diffmem.roles import Role
 
 CopyingTests = Literal["c_t", "authenticity", "calibrated_l2"]
@@ -19,6 +20,8 @@ CopyingTests = Literal["c_t", "authenticity", "calibrated_l2"]
 
 class Copying(EvaluationObserver):
     """C_T, authenticity and calibrated distance of :mod:`diffmem.metrics.copying`. Off by default.
+
+    With flips or shifts an image is as near as its nearest version, here as in f_mem; C_T takes all versions as T.
 
     Columns: ``c_t`` and ``c_t_p``, its one-sided p-value, both empty where no cell holds enough samples;
     ``authenticity``, the share of authentic samples, and its 95% interval ``authenticity_low``, ``authenticity_high``
@@ -85,14 +88,14 @@ class Copying(EvaluationObserver):
     def _c_t(self, snapshot: Snapshot) -> Row:
         samples = snapshot.gathered(snapshot.samples)
         if self._test is None:
-            train, held_out = snapshot.train_images, snapshot.heldout_images
+            train, held_out = snapshot.train_versions.flatten(0, 1), snapshot.heldout_images
             self._test = CopyingTest(train, held_out, self.num_cells, self.min_samples, self.seed)
         statistic, p = self._test(samples) or (None, None)
         return {"c_t": statistic, "c_t_p": p}
 
     def _authenticity(self, snapshot: Snapshot) -> Row:
         if self._spacing is None:
-            self._spacing = spacing(snapshot.train_images)
+            self._spacing = nearest_over_versions(snapshot.train_images, snapshot.train_versions)[0][:, 1]
         authentic = snapshot.gathered(is_authentic(*snapshot.train_neighbors, self._spacing).double())
         share = authentic.mean().item()
         low, high = wilson_interval(share, snapshot.num_samples)
@@ -100,7 +103,7 @@ class Copying(EvaluationObserver):
 
     def _calibrated(self, snapshot: Snapshot) -> Row:
         k = min(self.num_neighbors, len(snapshot.train_images))
-        distances = nearest_neighbors(snapshot.samples, snapshot.train_images, k)[0]
+        distances = nearest_over_versions(snapshot.samples, snapshot.train_versions, k)[0]
         calibrated = snapshot.gathered(calibrated_distance(distances))
         copies = (calibrated < 1).double().mean().item()
         return {"calibrated_l2": torch.quantile(calibrated, 0.5).item(), "calibrated_l2_copies": copies}

@@ -31,9 +31,10 @@ class Memorization(EvaluationObserver):
     Args:
         threshold: Largest ratio of the distances to the first and second neighbour that counts as memorized.
         features: Module in whose features of the images, (B, C, H, W) in [0, 1], all distances are measured, also those
-            of the ratios, hits and tests of copying, and precision to coverage; None for pixels. Pictures and training
-            duplicates stay in pixels. SSCD (arXiv 2202.10261) with weights from disk is an example; images below 32×32
-            are too small for it, and it calls unrelated ones copies.
+            of the ratios, hits and tests of copying, and precision to coverage; None for pixels. In features the
+            flips and shifts of a training image are not looked for. Pictures and training duplicates stay in pixels.
+            SSCD (arXiv 2202.10261) with weights from disk is an example; images below 32×32 are too small for it, and
+            it calls unrelated ones copies.
 
     Raises:
         ConfigError: ``threshold`` outside (0, 1).

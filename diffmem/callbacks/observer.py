@@ -89,10 +89,15 @@ class Snapshot:
         """The held-out images on the device of the samples."""
         return self.data.test_images.to(self.device)
 
+    @property
+    def train_versions(self) -> Tensor:
+        """The training images in all versions that are trained on, (V, n, \\*); in a space of features V = 1."""
+        return self._versions(self.train_images)
+
     @cached_property
     def train_neighbors(self) -> Neighbors:
         """The two nearest training images of each sample."""
-        return self._nearest(self.train_images)
+        return Neighbors(*nearest_over_versions(self.samples, self.train_versions))
 
     @cached_property
     def heldout_neighbors(self) -> Neighbors:
@@ -129,8 +134,10 @@ class Snapshot:
 
     def _nearest(self, images: Tensor) -> Neighbors:
         """The two nearest ``images``; one that augmentation changes is as near as its nearest version."""
-        versions = self.data.versions(images) if hasattr(self.data, "versions") else images[None]
-        return Neighbors(*nearest_over_versions(self.samples, versions))
+        return Neighbors(*nearest_over_versions(self.samples, self._versions(images)))
+
+    def _versions(self, images: Tensor) -> Tensor:
+        return self.data.versions(images) if hasattr(self.data, "versions") else images[None]
 
 
 class EvaluationObserver(pl.Callback):

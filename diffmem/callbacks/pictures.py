@@ -51,11 +51,12 @@ class Pictures(EvaluationObserver):
         self.num_samples, self.threshold = num_samples, threshold
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
-        if num_samples and self.num_samples and data.unit_images(range(1)).ndim != 4:
+        shape = data.unit_images(range(1)).shape[1:]
+        if num_samples and self.num_samples and (len(shape) != 3 or shape[0] not in (1, 3)):
             raise ConfigError(
                 "pictures.num_samples",
-                got=f"{self.num_samples} pictures of data that are not images",
-                expected="null",
+                got=f"{self.num_samples} pictures of data of shape {tuple(shape)}",
+                expected="images of 1 or 3 channels, or null",
                 remedy="set --pictures.num_samples=null",
             )
 

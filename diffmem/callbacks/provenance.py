@@ -31,7 +31,7 @@ class Provenance(pl.Callback):
     """Writes ``provenance.json``: data, number of parameters, and an entry in ``starts`` for every start of the run.
 
     Raises:
-        DataError: The run was begun with other images.
+        DataError: The run was begun with other images or labels.
     """
 
     role: ClassVar[Role] = "operation"
@@ -138,20 +138,21 @@ def update_record(folder: Path, **entries: Any) -> None:
 
 
 def check_same_images(folder: Path, data: ImageData) -> None:
-    """Refuse ``data`` for the run in ``folder`` if its record names other images.
+    """Refuse ``data`` for the run in ``folder`` if its record names other images, or other labels of them.
 
     Raises:
-        DataError: The record names other images.
+        DataError: It does.
     """
-    recorded = read_record(folder).get("data", {})
-    found = data.fingerprint()["sha256"]
-    if recorded and recorded["sha256"] != found:
-        raise DataError(
-            "data",
-            got=f"images of SHA-256 {found[:12]}…",
-            expected=f"those the run in {folder} began with, {recorded['sha256'][:12]}…",
-            remedy="restore them, or train another run on the new ones, e.g. with another --study",
-        )
+    recorded, found = read_record(folder).get("data", {}), data.fingerprint()
+    for what, key in (("images", "sha256"), ("labels", "labels_sha256")):
+        now, then = found.get(key), recorded.get(key, found.get(key))
+        if now != then:
+            raise DataError(
+                "data",
+                got=f"{what} of SHA-256 {now[:12]}…",
+                expected=f"those the run in {folder} began with, {then[:12]}…",
+                remedy="restore them, or train another run on the new ones, e.g. with another --study",
+            )
 
 
 def environment(trainer: pl.Trainer) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Data from laws that are known: any number of fresh points, and the exact score at every time."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from diffmem import rng
 from diffmem.data.digits import load_digits_images
+from diffmem.data.images import check_pixel_scale
 from diffmem.data.labels import Part
 from diffmem.data.subset import BatchMode, SubsetData
 from diffmem.diffusion.scores import GaussianMixture, gaussian, symmetric_mixture
@@ -152,7 +154,7 @@ class GaussianDigits(DrawnData):
         seed: Seed of the batches.
 
     Raises:
-        ConfigError: An impossible n, index or batch size.
+        ConfigError: An impossible n, index, batch size or pixel_scale.
     """
 
     def __init__(
@@ -166,6 +168,7 @@ class GaussianDigits(DrawnData):
         draw_seed: int = 0,
         seed: int = 0,
     ) -> None:
+        check_pixel_scale(pixel_scale)
         pixels = torch.from_numpy(load_digits_images()).flatten(1).double() * pixel_scale
         law = gaussian(torch.linalg.eigvalsh(pixels.T.cov()).clamp(min=0))
         super().__init__(law, n, index, batch_size, batch_mode, num_test, draw_seed, seed)
@@ -207,7 +210,7 @@ class SymmetricMixture(DrawnData):
 
 def _eigenvalues(dimension: int, population: list[list[float]], decay: float) -> Tensor:
     """(d,) eigenvalues of Σ."""
-    pairs = all(len(pair) == 2 and pair[0] >= 0 and pair[1] > 0 for pair in population)
+    pairs = all(len(pair) == 2 and 0 <= pair[0] < math.inf and pair[1] > 0 for pair in population)
     if not pairs or abs(sum(weight for _, weight in population) - 1) > 1e-9 or not any(each for each, _ in population):
         raise ConfigError(
             "data.population",

@@ -93,11 +93,10 @@ class ImageData(SubsetData):
         self.num_references, self.reference_size = num_references, reference_size
         require_at_least(0, "data", num_references=num_references)
         require_at_least(2, "data", reference_size=reference_size)
-        if not pixel_scale > 0:
-            raise ConfigError("data.pixel_scale", got=pixel_scale, expected="above 0", remedy="set --data.pixel_scale")
+        check_pixel_scale(pixel_scale)
 
     def load_images(self) -> np.ndarray:
-        """All images of the source, (N, C, H, W), uint8 in [0, 255] or float in [0, 1]; may be memory-mapped.
+        """All images of the source, (N, C, H, W), uint8 in [0, 255] or float in [0, 1]; a memory map or a tensor, too.
 
         Other types and shapes are refused before a run begins, other values when they are read.
         """
@@ -112,10 +111,13 @@ class ImageData(SubsetData):
         labels = self.load_labels()
         if labels is None:
             return None
-        if labels.shape != (len(self._pool),) or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+        labels = np.asarray(labels)
+        whole = labels.shape == (len(self._pool),) and np.issubdtype(labels.dtype, np.integer)
+        if not whole or labels.min() < 0:
+            others = f", the least {labels.min()}," if whole else ""
             raise DataError(
                 "data.labels",
-                got=f"labels of shape {labels.shape} and type {labels.dtype} of {len(self._pool)} images",
+                got=f"labels of shape {labels.shape} and type {labels.dtype}{others} of {len(self._pool)} images",
                 expected="a whole number from 0 on for each image",
                 remedy=f"change load_labels of {type(self).__name__}",
             )
@@ -136,16 +138,19 @@ class ImageData(SubsetData):
         return self._pool_labels[self._order()[positions.start : positions.stop]]
 
     def fingerprint(self) -> dict[str, Any]:
-        """What identifies the images of the source, for the record of the run."""
+        """What identifies the images of the source, and the labels where models are told them."""
         digest = hashlib.sha256(np.ascontiguousarray(self._pool))
-        return {"source": type(self).__name__, "num_images": len(self._pool), "sha256": digest.hexdigest()}
+        of_images = {"source": type(self).__name__, "num_images": len(self._pool), "sha256": digest.hexdigest()}
+        if self.labels.kind != "true" or self._pool_labels is None:
+            return of_images
+        return {**of_images, "labels_sha256": hashlib.sha256(self._pool_labels.numpy()).hexdigest()}
 
     @property
     def _pool(self) -> np.ndarray:
         if not hasattr(self, "_loaded"):
-            self._loaded = self.load_images()
+            self._loaded = np.asanyarray(self.load_images())  # a tensor is as good; a memory map stays one
             kind, shape = self._loaded.dtype, self._loaded.shape
-            if len(shape) != 4 or not (kind == np.uint8 or np.issubdtype(kind, np.floating)):
+            if len(shape) != 4 or 0 in shape[1:] or not (kind == np.uint8 or np.issubdtype(kind, np.floating)):
                 raise self._not_images(f"{kind} of shape {shape}")
             if len(self._loaded) < self.num_held_out + 2:
                 raise DataError(
@@ -257,3 +262,11 @@ class ImageData(SubsetData):
     def to_unit(self, images: Tensor) -> Tensor:
         """Centred images (N, C, H, W) back in the pixel range [0, 1] (not clamped)."""
         return (images + self.mean.to(images)) / self.pixel_scale
+
+
+def check_pixel_scale(pixel_scale: float) -> None:
+    """Raise ConfigError for a ``pixel_scale`` that is not a finite number above 0."""
+    if not 0 < pixel_scale < math.inf:
+        raise ConfigError(
+            "data.pixel_scale", got=pixel_scale, expected="a number above 0", remedy="set --data.pixel_scale"
+        )

@@ -30,7 +30,7 @@ class Patches(ImageData):
 
     def __init__(self, size: int = 8, rgb: bool = False, **subset: Any) -> None:
         super().__init__(**subset)
-        require_at_least(1, size=size)
+        require_at_least(1, "data", size=size)
         self.size, self.rgb = size, rgb
 
     def load_images(self) -> np.ndarray:

@@ -65,7 +65,6 @@ class SubsetData(pl.LightningDataModule):
         seed: Seed of the batches.
         duplicates: ``"K:M"``: the first K training samples come M times in every epoch, which has n + K (M − 1) samples
             then; n stays the number of different ones, and everything that is measured is measured on these.
-
         labels: What conditional models are told of each sample; see :class:`diffmem.data.labels.Labels`.
 
     Attributes:

@@ -1,5 +1,7 @@
 """Columns of the tests of copying for samples that are all copies, none, or half."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -29,6 +31,35 @@ def test_what_is_copied_is_seen_by_all(share, authentic):
     assert columns["calibrated_l2"] == pytest.approx(np.median(calibrated), rel=1e-4)
     assert columns["calibrated_l2_copies"] == pytest.approx((calibrated < 1).mean())
     assert (columns["c_t"] < -3) == (columns["c_t_p"] < 0.001) == (share > 0)
+
+
+class Mirrored(HandMade):
+    """Images that are trained on mirrored as well."""
+
+    def versions(self, images):
+        return torch.stack([images, images.flip(3)])
+
+
+def test_copies_of_mirrored_images_are_copies_and_fresh_points_are_not():
+    generator = np.random.default_rng(1)
+    train, held_out, fresh = (
+        torch.from_numpy(generator.normal(size=(300, 1, 2, 2)).astype(np.float32)) for _ in range(3)
+    )
+    tests = Copying(ALL, num_cells=1, num_neighbors=10)
+
+    def measured(samples):
+        return tests.measure(replace(snapshot(samples, train, held_out), data=Mirrored(train, held_out)))
+
+    copies = measured(train.flip(3) + 1e-3)
+    assert copies["authenticity"] == 0 and copies["calibrated_l2_copies"] == 1 and copies["c_t"] < -10
+    found = measured(fresh)
+    both = np.stack([train, train.flip(3)]).reshape(2, 1, 300, 4)
+    to_train = np.linalg.norm(fresh.reshape(1, 300, 1, 4).numpy() - both, axis=3).min(0)
+    apart = np.linalg.norm(train.reshape(1, 300, 1, 4).numpy() - both, axis=3).min(0)
+    np.fill_diagonal(apart, np.inf)
+    expected = (to_train.min(1) > apart.min(1)[to_train.argmin(1)]).mean()
+    assert found["authenticity"] == pytest.approx(expected) and abs(expected - 0.5) < 0.1
+    assert abs(found["c_t"]) < 3
 
 
 def test_held_out_images_are_no_copies_to_c_t():

@@ -1,5 +1,7 @@
 """Pixels and frames of the pictures."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from hand_made import snapshot
 from PIL import Image
 
 from diffmem.callbacks import Pictures
+from diffmem.errors import ConfigError
 from diffmem.runs.samples import read_samples
 
 TRAIN = torch.tensor([0.1, 0.5, 0.9])[:, None, None, None].expand(-1, 1, 24, 24) - 0.25
@@ -56,6 +59,15 @@ def test_no_more_pairs_than_asked_and_none_for_none(picture, tmp_path):
         path.unlink()
     Pictures(num_samples=None).measure(snapshot(SAMPLES, TRAIN, TRAIN, tmp_path))
     assert not list(tmp_path.glob("samples/*"))
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8), (4, 8, 8), (6,)])
+def test_what_no_picture_shows_is_refused(shape):
+    data = SimpleNamespace(unit_images=lambda positions: torch.zeros(len(positions), *shape))
+    with pytest.raises(ConfigError, match=r"pictures\.num_samples: got 32 pictures of data of shape"):
+        Pictures().check(data, 10, None)
+    Pictures(num_samples=None).check(data, 10, None)
+    Pictures().check(data, 0, None)
 
 
 def test_the_page_gets_the_samples_with_their_neighbours_and_those_images(picture, tmp_path):

@@ -124,7 +124,7 @@ def test_a_run_on_vectors_has_every_measurement(tmp_path, capsys):
 
 def test_vectors_have_no_pictures(tmp_path, capsys):
     assert fit.main([*CONFIG, f"--run_root={tmp_path}/runs", "--pictures.num_samples=4"]) == 2
-    assert "pictures.num_samples: got 4 pictures of data that are not images" in capsys.readouterr().err
+    assert "pictures.num_samples: got 4 pictures of data of shape (8,)" in capsys.readouterr().err
 
 
 def test_other_models_are_not_measured_unasked(finished_run):

@@ -72,6 +72,7 @@ def test_the_points_follow_their_own_seed_alone():
         ({"population": [[1.0, 0.5]]}, r"data\.population"),
         ({"population": [[1.0]]}, r"data\.population"),
         ({"population": [[-1.0, 1.0]]}, r"data\.population"),
+        ({"population": [[float("inf"), 1.0]]}, r"data\.population"),
         ({"population": [[0.0, 1.0]]}, r"data\.population"),
         ({"decay": -1.0}, r"data\.decay"),
         ({"dimension": 5, "population": [[0.5, 0.5], [1.5, 0.5]]}, "population"),

@@ -3,7 +3,8 @@ import pytest
 import torch
 from small_run import ROOT
 
-from diffmem.data import Digits
+from diffmem.callbacks.provenance import check_same_images, update_record
+from diffmem.data import Digits, GaussianDigits
 from diffmem.data.images import ImageData
 from diffmem.data.shift import mean_distance
 from diffmem.errors import ConfigError, DataError
@@ -117,6 +118,7 @@ def of(array, **arguments):
         (lambda x: x.astype(np.int64), "int64 of shape"),
         (lambda x: x.astype(bool), "bool of shape"),
         (lambda x: x[:, 0], r"shape \(40, 4, 4\)"),
+        (lambda x: x[..., :0], r"shape \(40, 1, 4, 0\)"),
         (lambda x: x * 255, "values from 0"),
         (lambda x: x * 2 - 1, "values from -0.9"),
         (lambda x: np.where(x == x[-1, 0, 0, 0], np.nan, x), "values from nan"),
@@ -128,6 +130,70 @@ def test_own_images_that_are_none_are_refused_at_setup(change, what):
     with pytest.raises(DataError, match=f"data: got .*{what}.*load_images of Own"):
         of(change(array), permutation_seed=None).setup()
     of(array).setup()
+
+
+@pytest.mark.parametrize("kind", [torch.from_numpy, np.ndarray.tolist], ids=["tensor", "list"])
+def test_tensors_and_lists_are_images_and_labels_too(kind):
+    array, labels = np.random.default_rng(0).random((40, 1, 4, 4), np.float32), np.arange(40) % 3
+
+    class Own(ImageData):
+        def load_images(self):
+            return kind(array)
+
+        def load_labels(self):
+            return kind(labels)
+
+    data, expected = Own(n=8, num_test=8, labels="true"), of(array)
+    data.setup()
+    expected.setup()
+    assert torch.equal(data.train_images, expected.train_images)
+    assert torch.equal(data.train_labels, torch.from_numpy(labels[data._order()[:8]]))
+
+
+def labelled(labels):
+    class Own(ImageData):
+        def load_images(self):
+            return np.random.default_rng(0).random((40, 1, 4, 4), np.float32)
+
+        def load_labels(self):
+            return labels
+
+    return Own(n=8, num_test=8, labels="true")
+
+
+@pytest.mark.parametrize(
+    ("labels", "what"),
+    [
+        (np.arange(40) - 1, "the least -1"),
+        (np.arange(39), r"shape \(39,\)"),
+        (np.arange(40.0), "float64"),
+        (np.array(["a"] * 40), "<U1"),
+    ],
+)
+def test_labels_that_are_none_are_refused(labels, what):
+    with pytest.raises(DataError, match=rf"data\.labels: got .*{what}.*load_labels of Own"):
+        labelled(labels).check()
+
+
+def test_a_run_goes_on_with_its_own_images_and_labels_alone(tmp_path):
+    first, other = labelled(np.arange(40) % 3), labelled(np.arange(40) % 4)
+    update_record(tmp_path, data=first.fingerprint())
+    check_same_images(tmp_path, first)
+    with pytest.raises(DataError, match=r"data: got labels of SHA-256 .* expected those the run in"):
+        check_same_images(tmp_path, other)
+    without = {key: value for key, value in first.fingerprint().items() if key != "labels_sha256"}
+    update_record(tmp_path, data=without)
+    check_same_images(tmp_path, other)
+    update_record(tmp_path, data={**without, "sha256": "0" * 64})
+    with pytest.raises(DataError, match=r"data: got images of SHA-256 .* began with, 000000000000…"):
+        check_same_images(tmp_path, first)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
+@pytest.mark.parametrize("make", [Digits, GaussianDigits])
+def test_a_pixel_scale_is_a_number_above_0(make, scale):
+    with pytest.raises(ConfigError, match=r"data\.pixel_scale"):
+        make(n=8, pixel_scale=scale)
 
 
 def classes():

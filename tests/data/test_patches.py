@@ -42,7 +42,7 @@ def test_a_subset_is_disjoint_from_the_test_set_and_other_subsets():
 
 
 def test_impossible_patches_are_refused():
-    with pytest.raises(ConfigError, match="size"):
+    with pytest.raises(ConfigError, match=r"data\.size: got 0"):
         Patches(0)
     with pytest.raises(DataError, match="at least 2 beside"):
         Patches(200, n=2, num_test=512).setup()

@@ -113,7 +113,7 @@ class ParquetShards:
         if self._group is None or self._group[0] != (number, group):
             file = _import_parquet().ParquetFile(self.shards[number])
             self._group = (number, group), file.read_row_group(group, ["image.bytes"], use_threads=False)["image"]
-        return self._group[1][row].as_py()["bytes"]
+        return (self._group[1][row].as_py() or {}).get("bytes") or b""
 
     def values(self) -> dict[str, list[str]]:
         files = [_import_parquet().ParquetFile(shard) for shard in self.shards]
