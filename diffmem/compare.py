@@ -171,6 +171,14 @@ def _compare_classes(runs: "list[Run]", rules: "Rules", path: Path) -> None:
 
 def _compare_against(options: argparse.Namespace) -> int:
     """The same for ``--against``."""
+    without = {"by": "optimizer", "per_class": False, "wandb": None}
+    for name in (name for name, value in without.items() if getattr(options, name) != value):
+        raise ConfigError(
+            f"--{name.replace('_', '-')}",
+            got="it beside --against",
+            expected="one of the two: --against compares settings, and writes effects alone",
+            remedy="leave one out",
+        )
     from diffmem.analysis.comparison import compare
     from diffmem.analysis.effects import effects_against
     from diffmem.analysis.effects_table import console_text, write_effects

@@ -22,8 +22,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffmem.command_line import Parser, exit_code_of, writing
-from diffmem.errors import EXIT_DONE, ConfigError, DataError
+from diffmem.command_line import Parser, add_trust, exit_code_of, writing
+from diffmem.errors import EXIT_DONE, ConfigError, DataError, parameters_of, require_at_least
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,13 +43,14 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _regions(options: argparse.Namespace) -> int:
-    for name in ("num", "times"):
-        if getattr(options, name) < 2:
-            raise ConfigError(f"--{name}", got=getattr(options, name), expected="at least 2", remedy="leave it out")
+    with parameters_of():
+        require_at_least(2, num=options.num, times=options.times)
     from diffmem.analysis.regions import departures, draw_regions, stand_in
+    from diffmem.config.trust import trusting
     from diffmem.files import write_table
 
-    rows = compare_scores(options.run, options.twin, options.num, options.times, options.seed)
+    with trusting(options.trust):
+        rows = compare_scores(options.run, options.twin, options.num, options.times, options.seed)
     found, both = departures(rows, RISE), stand_in(rows)
     with writing(options.out, "a folder to write in"):
         options.out.mkdir(parents=True, exist_ok=True)
@@ -217,6 +218,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--num", type=int, default=500, metavar="N", help="points of each kind (default: 500)")
     parser.add_argument("--times", type=int, default=12, metavar="K", help="diffusion times (default: 12)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the noise (default: 0)")
+    add_trust(parser)
     parser.add_argument(
         "--out", type=Path, default=Path("regions"), help="folder for tables and figure (default: regions)"
     )

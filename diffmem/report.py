@@ -1,7 +1,8 @@
 """A page of runs, to open or to mail: ``python -m diffmem.report RUN_OR_ROOT … [--out report.html]``.
 
 One HTML file with everything inside: curves, times, samples beside their nearest training images, config and cost of
-each run, and, of several, the tables and laws of ``diffmem.compare``. ``--watch`` writes it again while runs go on.
+each run, and, of several, the tables and laws of ``diffmem.compare``. ``--watch`` writes it again while runs go on, and
+waits for a run to begin where there is none yet.
 """
 
 import argparse
@@ -11,8 +12,9 @@ from pathlib import Path
 
 from diffmem import startup
 from diffmem.command_line import Parser, exit_code_of, writing
-from diffmem.compare import add_rules, rules_of, runs_of, under_rules
+from diffmem.compare import WANDB_SOURCE, add_rules, rules_of, runs_of, under_rules
 from diffmem.errors import EXIT_DONE, ConfigError, DataError
+from diffmem.files import folders_with
 from diffmem.runs.state import FILE, state_of_run
 
 _LIVE = ("starting", "running", "requeued")
@@ -31,7 +33,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         const=30,
         metavar="SECONDS",
-        help="write it again every SECONDS (30 by default) until no run goes on; an open page follows",
+        help="write it again every SECONDS (30 by default) until no run goes on, and wait where none has begun; an "
+        "open page follows",
     )
     return parser
 
@@ -45,7 +48,7 @@ def _report(options: argparse.Namespace) -> int:
     if options.watch is not None and options.watch < 1:
         raise ConfigError("--watch", got=options.watch, expected="at least 1 second", remedy="e.g. --watch 30")
     while True:
-        live = options.watch is not None and any_live(options.sources)
+        live = options.watch is not None and any_to_come(options.sources)
         try:
             _write(options, options.watch if live else None)
         except DataError as error:
@@ -74,10 +77,17 @@ def _write(options: argparse.Namespace, refresh_seconds: int | None) -> None:
     print(f"written: {options.out}, {shown}, {size / 1e6:.1f} MB", flush=True)
 
 
-def any_live(sources: list[str]) -> bool:
-    """Whether a run at or below one of the folders is going on."""
-    folders = {path.parent for source in sources for path in Path(source).rglob(FILE)}
-    return any(state_of_run(folder).state in _LIVE for folder in folders)
+def any_to_come(sources: list[str]) -> bool:
+    """Whether a run at or below one of the folders goes on, or none has begun there yet."""
+    from diffmem.analysis.runs import TABLE
+
+    for folder in (Path(source) for source in sources if not source.startswith(WANDB_SOURCE)):
+        begun = [*folders_with(FILE, folder)]
+        if any(state_of_run(each).state in _LIVE for each in begun):
+            return True
+        if not begun and next(folders_with(TABLE, folder), None) is None:
+            return True
+    return False
 
 
 if __name__ == "__main__":

@@ -78,6 +78,9 @@ def test_a_mistake_ends_in_one_line(make, code, reason, tmp_path, capsys):
         ([".", "--draws", "3"], "--draws"),
         ([".", "--wandb", "project"], "ENTITY/PROJECT"),
         (["wandb:project"], "ENTITY/PROJECT"),
+        ([".", "--against", "lr=1", "--per-class"], "--per-class: got it beside --against"),
+        ([".", "--against", "lr=1", "--wandb", "me/mine"], "--wandb: got it beside --against"),
+        ([".", "--against", "lr=1", "--by", "lr"], "--by: got it beside --against"),
     ],
 )
 def test_a_wrong_argument_ends_in_one_line(arguments, reason, capsys):

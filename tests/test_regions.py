@@ -1,5 +1,6 @@
 """From the folders of small runs to the table, the figure and the departures; a model that is a known score."""
 
+import re
 import shutil
 import warnings
 
@@ -122,6 +123,20 @@ def test_the_trajectory_starts_from_noise_and_is_the_samplers_own(mixture):
     clean = (noise - (1 - now) ** 0.5 * predict(noise, 0)) / now**0.5
     expected = following**0.5 * clean + (1 - following) ** 0.5 * predict(noise, 0)
     assert torch.allclose(states[666], expected, atol=1e-4)
+
+
+def test_a_class_of_ones_own_needs_trust(finished_run, tmp_path, monkeypatch, capsys):
+    (tmp_path / "own_networks.py").write_text("from diffmem.networks import UNet\n\n\nclass Own(UNet):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = shutil.copytree(finished_run, tmp_path / "root" / finished_run.parent.name / finished_run.name)
+    config = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(re.sub(r"class_path: diffmem\.networks\S*UNet$", "class_path: own_networks.Own",
+                                               config, flags=re.MULTILINE))  # fmt: skip
+    command = [str(folder), "--num=4", "--times=2", f"--out={tmp_path}/out"]
+    assert regions.main(command) == 2
+    assert "own_networks.Own" in capsys.readouterr().err
+    assert regions.main([*command, "--trust"]) == 3
+    assert "a checkpoint of run" in capsys.readouterr().err, "another network, other weights: the class was taken"
 
 
 def test_what_cannot_be_compared_is_one_line(finished_run, tmp_path, capsys):

@@ -83,10 +83,11 @@ def boundary_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
 
 
 def _memorized_below(law: PowerLaw | str, length: float) -> float:
-    """n with τ_mem(n) = length."""
+    """n with τ_mem(n) = length; infinite where a law that hardly grows puts it beyond every number."""
     if isinstance(law, str) or law.exponent <= 0:
         return math.nan
-    return float((length / law.prefactor) ** (1 / law.exponent))
+    with np.errstate(over="ignore"):
+        return float(np.exp(math.log(length / law.prefactor) / law.exponent))
 
 
 def _bracket(group: Group, before: Sequence[Phase], after: Sequence[Phase]) -> Bracket:
@@ -97,4 +98,4 @@ def _bracket(group: Group, before: Sequence[Phase], after: Sequence[Phase]) -> B
 
 
 def _text(n: float) -> str:
-    return "–" if math.isnan(n) else f"{n:.0f}"
+    return "–" if math.isnan(n) else "∞" if math.isinf(n) else f"{n:.0f}"

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from diffmem.analysis.runs import quality_columns
 from diffmem.analysis.timescales import MEMORIZATION_LEVEL, tau_gen, tau_mem
+from diffmem.analysis.window import has_value, quality_of_all
 from diffmem.errors import DataError
 
 
@@ -20,17 +20,21 @@ def clocks_are_known(
         mem_level: Level c of τ_mem.
 
     Raises:
-        DataError: A row has no quality.
+        DataError: There is no quality that every row has.
     """
-    if not rows or not (columns := quality_columns(rows[0])):
-        raise DataError("evaluations", got="no quality", expected="fid or frechet_<features>", remedy="measure it")
-    quality = columns[0]
+    if not rows or (quality := quality_of_all(rows)) is None:
+        raise DataError(
+            "evaluations",
+            got="no quality that every row has",
+            expected="fid or frechet_<features>",
+            remedy="measure it at every step",
+        )
     steps = [float(row["step"]) for row in rows]
 
     def column(name: str) -> list[float]:
         return [float(row[name]) for row in rows]
 
-    has_error = all(row.get(f"{quality}_std") not in (None, "") for row in rows)
+    has_error = all(has_value(row, f"{quality}_std") for row in rows)
     try:
         mem = tau_mem(steps, column("f_mem"), column("num_samples"), level=mem_level)
         gen = tau_gen(steps, column(quality), quality_level, column(f"{quality}_std") if has_error else None)

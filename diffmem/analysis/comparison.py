@@ -17,7 +17,7 @@ from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.ladder import Rung, criteria, ladder
 from diffmem.analysis.levels import shared_level
 from diffmem.analysis.phase import Phase, PhasePoint, phase_of
-from diffmem.analysis.runs import DEFAULT_VIEW, Run, quality_column
+from diffmem.analysis.runs import CLOCKS, DEFAULT_VIEW, Run, quality_column
 from diffmem.analysis.scaling import PowerLaw, fit_of_runs
 from diffmem.errors import DataError, ParameterError, require_at_least, require_one_of
 
@@ -61,6 +61,7 @@ class Rules:
             if value is not None and not least < value < most:
                 raise ParameterError(name, got=value, expected=f"a number in ({least}, {most:g})")
         require_at_least(100, num_draws=self.num_draws)
+        require_one_of(CLOCKS, "clock", self.clock)
         require_one_of(("all", "plateaus"), "collapse", self.collapse)
 
 

@@ -256,7 +256,7 @@ def _qualities(comparison: Comparison, each: RunTimes, mem: Estimate) -> dict[st
     """The best quality of the evaluations before τ_mem, and the quality at τ_mem, interpolated in the logarithms."""
     run, column = each.run, comparison.quality
     clock, quality = run.clock(comparison.rules.clock), run.column(column)
-    here = ~np.isnan(quality) & (clock > 0)
+    here = (quality > 0) & (clock > 0)  # not NaN, and with a logarithm
     clock, quality = clock[here], quality[here]
     error = run.column(f"{column}_std")[here] if f"{column}_std" in run.table.columns else np.zeros_like(quality)
     relative = np.nan_to_num(error) / quality

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from diffmem.analysis.effects import Effect, Effects, Row
-from diffmem.analysis.report import CLOCKS, text_table
-from diffmem.files import write_atomic, write_table
+from diffmem.analysis.report import markdown_list, markdown_table, text_table, write_cells
+from diffmem.analysis.runs import CLOCKS
+from diffmem.files import write_atomic
 
 COLUMNS = {
     "gen": "tau_gen", "mem": "tau_mem", "room": "room", "best": "best_quality", "equal": "quality_at_mem_level",
@@ -68,11 +69,10 @@ def write_effects(effects: Effects, folder: Path, figures: Sequence[Path] = ()) 
         "clock": rules.clock, "quality": effects.comparison.quality, "quality_level": effects.comparison.quality_level,
         "mem_level": rules.mem_level, "confidence": rules.confidence,
     }  # fmt: skip
-    rows = [{**_record(row), **protocol} for row in effects.rows]
-    write_table(folder / "effects.csv", rows)
-    sections = ["# Effects", "\n".join(f"- {line}" for line in rule_lines(effects)), table(effects)]
+    write_cells(folder / "effects.csv", [{**_record(row), **protocol} for row in effects.rows])
+    sections = ["# Effects", markdown_list(rule_lines(effects)), markdown_table(HEADER, table_rows(effects))]
     if effects.comparison.notes:
-        sections += ["## Notes", "\n".join(f"- {note}" for note in effects.comparison.notes)]
+        sections += ["## Notes", markdown_list(effects.comparison.notes)]
     sections += [f"![{each.stem}]({each.name})" for each in figures]
     write_atomic(folder / "effects.md", "\n\n".join(sections) + "\n")
     return [folder / "effects.csv", folder / "effects.md"]

@@ -1,5 +1,6 @@
 """What sets runs apart from a baseline, found from what each run says of its training."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -84,7 +85,9 @@ def find_baseline(settings: Sequence[Setting], against: str) -> Setting:
             raise ParameterError(
                 "against", got=item, expected=f"KEY=VALUE with a key of {', '.join(known)}", remedy="name the key"
             )
-        values = (yaml.safe_load(text), text)  # labels may be called true, which YAML takes for a truth value
+        values: tuple[object, ...] = (text,)  # labels may be called true, which YAML takes for a truth value
+        with contextlib.suppress(yaml.YAMLError):
+            values = (yaml.safe_load(text), text)
         found = [each for each in found if any(_has(each.training, keys[0], value) for value in values)]
     if not found:
         raise ParameterError("against", got=against, expected="values that some run has", remedy=None)

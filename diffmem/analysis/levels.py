@@ -31,10 +31,13 @@ class QualityLevel:
 
 
 def has_levelled_off(steps: ArrayLike, quality: ArrayLike) -> bool:
-    """Whether the lowest quality over the last half of the steps is at least half the lowest of the first half."""
+    """Whether the lowest quality over the last half of the steps is at least half the lowest of the first half.
+
+    Step 0, where nothing is trained yet, has no part in it: a run that has just begun has not levelled off.
+    """
     at, values = np.asarray(steps, dtype=np.float64), np.asarray(quality, dtype=np.float64)
-    first = at <= at[-1] / 2
-    return bool(first.any() and values[~first].min(initial=np.inf) * STILL_FALLING >= values[first].min())
+    first, last = (at > 0) & (at <= at[-1] / 2), at > at[-1] / 2
+    return bool(first.any() and values[last].min() * STILL_FALLING >= values[first].min())
 
 
 def common_level(curves: Sequence[tuple[ArrayLike, ArrayLike]], factor: float = QUALITY_FACTOR) -> tuple[float, int]:

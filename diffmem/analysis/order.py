@@ -38,7 +38,7 @@ def _rise(column: str, rise: float) -> Callable[[Table], Estimate]:
 def _share(column: str, level: float, falling: bool = False) -> Callable[[Table], Estimate]:
     def time(table: Table) -> Estimate:
         values = 1 - table[column] if falling else table[column]
-        return tau_mem(table["step"], values, table["num_samples"], level=1 - level if falling else level)
+        return tau_mem(table["step"], values, table.get("num_samples"), level=1 - level if falling else level)
 
     return time
 

@@ -11,11 +11,11 @@ from diffmem.analysis import gap as gaps
 from diffmem.analysis.comparable import group_runs
 from diffmem.analysis.comparison import Rules
 from diffmem.analysis.estimate import Estimate
-from diffmem.analysis.report import estimate_fields, text_table
+from diffmem.analysis.report import estimate_fields, text_table, write_cells
 from diffmem.analysis.runs import Run
 from diffmem.analysis.timescales import tau_mem
 from diffmem.errors import DataError
-from diffmem.files import read_table, write_table
+from diffmem.files import read_table
 
 TABLE = "per_class.csv"
 HEADER = ("group", "n", "label", "seeds", "τ_mem", "f_mem at the end")
@@ -115,7 +115,7 @@ def console_text(classes: Sequence[ClassTimes], rules: Rules) -> str:
 
 def write_classes(classes: Sequence[ClassTimes], path: Path) -> None:
     """Write the table to ``path``."""
-    write_table(
+    write_cells(
         path,
         [
             {

@@ -1,6 +1,6 @@
 """The comparison in words and numbers: rules, table, laws, ``comparison.csv`` and ``comparison.md``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from diffmem.analysis.boundary import boundary_table
@@ -124,7 +124,7 @@ def ladder_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
 def write_ladder(comparison: Comparison, path: Path) -> None:
     """``ladder.csv``, one row for each group and criterion."""
     rows = [ladder_row(rung) for group in comparison.groups for rung in group.ladder]
-    write_table(path, [{name: csv_cell(value) for name, value in row.items()} for row in rows])
+    write_cells(path, rows)
 
 
 def _rung_text(rung: Rung) -> str:
@@ -163,7 +163,11 @@ def console_text(comparison: Comparison) -> str:
 
 def write_csv(comparison: Comparison, path: Path) -> None:
     """``comparison.csv``, one row for each group and n: numbers, "> x" where censored, empty where refused."""
-    rows = [csv_row(comparison, cell) for cell in comparison.cells]
+    write_cells(path, [csv_row(comparison, cell) for cell in comparison.cells])
+
+
+def write_cells(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    """Write ``rows`` as a CSV file in which a spreadsheet takes no name for a formula."""
     write_table(path, [{name: csv_cell(value) for name, value in row.items()} for row in rows])
 
 
@@ -194,11 +198,13 @@ def csv_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
     }
 
 
-def _list(lines: Sequence[str]) -> str:
+def markdown_list(lines: Sequence[str]) -> str:
+    """``lines`` as a list; names of others make no link or picture in it."""
     return "\n".join(f"- {markdown(line)}" for line in lines)
 
 
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """:func:`text_table` in which names of others make no link or picture."""
     return text_table([markdown(each) for each in header], [[markdown(each) for each in row] for row in rows])
 
 
@@ -206,24 +212,24 @@ def write_markdown(comparison: Comparison, path: Path, figures: Sequence[Path] =
     """``comparison.md``: rules, table, laws, phases, notes and figures."""
     sections = [
         "# Comparison",
-        _list(rule_lines(comparison)),
-        _markdown_table(HEADER, table_rows(comparison)),
+        markdown_list(rule_lines(comparison)),
+        markdown_table(HEADER, table_rows(comparison)),
         *([f"**τ_gen: {markdown(comparison.level_warning)}.**"] if comparison.level_warning else []),
         "## Growth with n",
-        _list(law_lines(comparison)),
+        markdown_list(law_lines(comparison)),
         "## The ladder: growth with n by criterion",
-        _list(ladder_lines(comparison)),
-        _markdown_table(*ladder_table(comparison)),
+        markdown_list(ladder_lines(comparison)),
+        markdown_table(*ladder_table(comparison)),
     ]
     if comparison.phases:
         phases = [(p.group, str(p.n), str(p.num_parameters), p.phase.value) for p in comparison.phases]
-        sections += ["## Phases", PHASE_RULE, _markdown_table(("group", "n", "p", "phase"), phases)]
-        sections += [BOUNDARY_RULE, _markdown_table(*boundary_table(comparison))]
+        sections += ["## Phases", PHASE_RULE, markdown_table(("group", "n", "p", "phase"), phases)]
+        sections += [BOUNDARY_RULE, markdown_table(*boundary_table(comparison))]
     header, rows = size_table(comparison)
     if rows:
-        sections += ["## Growth with the number of parameters", _markdown_table(header, rows)]
+        sections += ["## Growth with the number of parameters", markdown_table(header, rows)]
     if comparison.notes:
-        sections += ["## Notes", _list(comparison.notes)]
+        sections += ["## Notes", markdown_list(comparison.notes)]
     if figures:
         shown = (f"![{each.stem}]({each.name})\n\n{CAPTIONS[each.stem]}" for each in figures)
         sections += ["## Figures", "\n\n".join(shown)]

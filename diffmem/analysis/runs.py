@@ -11,7 +11,7 @@ import numpy as np
 
 from diffmem.analysis.estimate import Array
 from diffmem.errors import DataError, ParameterError
-from diffmem.files import folders_with, read_table
+from diffmem.files import folders_with, read_steps, read_table
 from diffmem.runs.identity import read_identity
 from diffmem.text import one_line
 
@@ -60,6 +60,7 @@ class Run:
         return int(self.identity["n"])
 
     def column(self, name: str) -> Array:
+        """The values (S,) of a column of the table."""
         return self.table[name].to_numpy(dtype=np.float64)
 
     def clock(self, clock: str = "updates") -> Array:
@@ -177,8 +178,8 @@ def read_run(folder: Path, needed: Sequence[str] = NEEDED) -> Run:
 
     path = folder / TABLE
     rows = read_table(path)  # pandas would fill a line cut short with empty fields
-    if refined := read_table(folder / REFINED):
-        by_step = {int(row["step"]): row for row in (*rows, *refined)}
+    if refined := read_steps(folder / REFINED):
+        by_step = {**read_steps(path), **refined}
         rows = [by_step[step] for step in sorted(by_step)]
     if not rows:
         raise DataError(str(path), got="no rows", expected="one per evaluation", remedy="train the run further")

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from diffmem.analysis.window import PLATEAU_FACTOR, Rule, Window, check_rule, generalization_window
+from diffmem.errors import DataError, ParameterError
 
 #: What to do at a step: train on; keep these weights, the best so far; stop, for copying has begun.
 Decision = Literal["go on", "keep", "stop"]
@@ -31,7 +32,7 @@ class StoppingRule:
         quality_level: float | None = None,
         plateau_factor: float = PLATEAU_FACTOR,
     ) -> None:
-        check_rule(rule, level, plateau_factor)
+        check_rule(rule, level, plateau_factor, quality_level)
         self.rule, self.level = rule, level
         self.quality_level, self.plateau_factor = quality_level, plateau_factor
         self.window: Window | None = None
@@ -42,14 +43,28 @@ class StoppingRule:
 
         Args:
             step: Number of updates.
-            **measured: Columns of ``evaluations.csv``: those that the rule reads and, where there is one, the quality,
-                ``fid`` or ``frechet_<features>``; without it every step before the onset is kept.
+            **measured: Columns of ``evaluations.csv``, the same at every step: those that the rule reads and, where
+                there is one, the quality, ``fid`` or ``frechet_<features>``; without it every step before the onset is
+                kept.
 
         Raises:
-            DataError: A column that the rule reads is missing.
+            ParameterError: A step that is not above the last one.
+            DataError: A number that the rule reads is missing, or other columns than at the steps before.
         """
-        self._rows.append({"step": step, **measured})
-        self.window = generalization_window(self._rows, self.rule, self.level, self.quality_level, self.plateau_factor)
+        if self._rows:
+            last = self._rows[-1]
+            if not step > last["step"]:
+                raise ParameterError("step", got=step, expected=f"above {last['step']}, the last one")
+            if measured.keys() != last.keys() - {"step"}:
+                raise DataError(
+                    f"step {step}",
+                    got=", ".join(sorted(measured)) or "nothing",
+                    expected=f"{', '.join(sorted(last.keys() - {'step'}))}, as before",
+                    remedy="give the same measurements at every step",
+                )
+        rows = [*self._rows, {"step": step, **measured}]
+        self.window = generalization_window(rows, self.rule, self.level, self.quality_level, self.plateau_factor)
+        self._rows = rows
         if self.window.onset is not None:
             return "stop"
         return "keep" if self.window.best == step else "go on"

@@ -48,7 +48,7 @@ def generalization_window(
     The window is the unbroken series of rows just before the onset whose quality (FID, or the Fréchet distance in use)
     is at most ``quality_level``, and within two standard errors at most ``plateau_factor`` times the lowest before the
     onset. Where the samples were still becoming better when copying began (none before it was within that factor of the
-    quality at the onset), it is empty. Without a quality column it is the last row before the onset.
+    quality at the onset), it is empty. Without a quality that every row has it is the last row before the onset.
 
     So the best row of a window is known when it is measured: rows after it end the window, void it, or are better.
 
@@ -61,36 +61,35 @@ def generalization_window(
 
     Raises:
         ParameterError: An unknown rule, a level that is not positive, or a factor below 1.
-        DataError: No rows, or a column that the rule reads is missing.
+        DataError: No rows, or one without a number that the rule reads.
     """
-    level = check_rule(rule, level, plateau_factor)
+    level = check_rule(rule, level, plateau_factor, quality_level)
     if not rows:
         raise DataError("evaluations", got="no rows", expected="at least one", remedy="train longer")
     onset = _onset(rows, rule, level)
-    before = rows[:onset]
-    best_first = _plateau(before, quality_level or math.inf, plateau_factor)
+    before, column = rows[:onset], quality_of_all(rows)
+    best_first = _plateau(before, column, quality_level or math.inf, plateau_factor)
     measured, mark = {
         "f_mem": ("f_mem's lower bound", f"reached {level:.1%}"),
         "loss_split": ("L_test", f"rose {level:.0%} above its minimum"),
     }[rule]
     begun = f"{measured} never {mark}" if onset is None else f"{measured} {mark} at step {_step(rows[onset])}"
     window = before[best_first:]
-    if onset is not None and not any(_is_within(plateau_factor, row, rows[onset]) for row in window):
+    if onset is not None and not any(_is_within(plateau_factor, column, row, rows[onset]) for row in window):
         window = []
     at = None if onset is None else _step(rows[onset])
     if not window:
         when = "by then" if onset is None else "before that"
         return Window(at, (), None, f"{begun}, and the samples were not good {when}: no window")
-    column = _quality(rows)
-    best = min(window, key=lambda row: float(row[column])) if column else window[-1]
-    quality = f" ({column} {float(best[column]):.3g})" if column else ""
+    best = min(window, key=lambda row: _quality(row, column)) if column else window[-1]
+    quality = f" ({column} {_quality(best, column):.3g})" if column else ""
     steps = tuple(map(_step, window))
     span = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
     reason = f"use step {_step(best)}{quality}: {begun}, and the samples were at their best at {span}"
     return Window(at, steps, _step(best), reason)
 
 
-def check_rule(rule: str, level: float | None, plateau_factor: float) -> float:
+def check_rule(rule: str, level: float | None, plateau_factor: float, quality_level: float | None = None) -> float:
     """The level in force; raises ParameterError for values that make no rule."""
     if rule not in LEVELS:
         raise ParameterError("rule", got=rule, expected=" or ".join(LEVELS))
@@ -100,17 +99,36 @@ def check_rule(rule: str, level: float | None, plateau_factor: float) -> float:
         raise ParameterError("level", got=level, expected=expected)
     if not plateau_factor >= 1:
         raise ParameterError("plateau_factor", got=plateau_factor, expected="at least 1")
+    if quality_level is not None and not quality_level > 0:
+        raise ParameterError("quality_level", got=quality_level, expected="a distance above 0, or none")
     return level
+
+
+def quality_of_all(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """The first quality that every row has; None where there is none.
+
+    A run that was resumed with other measurements has rows without the one or the other.
+    """
+    return next((name for name in quality_columns(rows[0]) if all(has_value(row, name) for row in rows)), None)
+
+
+def has_value(row: Mapping[str, Any], column: str) -> bool:
+    """Whether there is something in this field."""
+    return row.get(column) not in (None, "")
 
 
 def _onset(rows: Sequence[Mapping[str, Any]], rule: Rule, level: float) -> int | None:
     """Position of the first row at which memorization has begun."""
     columns = ("f_mem_low",) if rule == "f_mem" else ("loss_test", "loss_train")
-    for column in columns:
-        if column not in rows[0]:
-            raise DataError(
-                "evaluations", got=f"no column {column}", expected=f"it, for the rule {rule}", remedy="measure it"
-            )
+    for row in rows:
+        for column in columns:
+            if not (has_value(row, column) and math.isfinite(float(row[column]))):
+                raise DataError(
+                    f"evaluations at step {row['step']}",
+                    got=f"{column} {row[column]}" if has_value(row, column) else f"no {column}",
+                    expected=f"a number, for the rule {rule}",
+                    remedy="measure it at every step",
+                )
     lowest_test = train_then = math.inf
     for position, row in enumerate(rows):
         if rule == "f_mem":
@@ -125,30 +143,33 @@ def _onset(rows: Sequence[Mapping[str, Any]], rule: Rule, level: float) -> int |
     return None
 
 
-def _plateau(rows: Sequence[Mapping[str, Any]], quality_level: float, factor: float) -> int:
+def _plateau(rows: Sequence[Mapping[str, Any]], column: str | None, quality_level: float, factor: float) -> int:
     """Where the unbroken series of good rows at the end of ``rows`` begins; their number when there is none."""
-    if not rows:
-        return 0
-    column = _quality(rows)
-    if column is None:
-        return len(rows) - 1
-    best = min(rows, key=lambda row: float(row[column]))
+    if not rows or column is None:
+        return max(len(rows) - 1, 0)
+    best = min(rows, key=lambda row: _quality(row, column))
     start = len(rows)
-    while start > 0 and float(rows[start - 1][column]) <= quality_level and _is_within(factor, rows[start - 1], best):
+    while (
+        start > 0
+        and _quality(rows[start - 1], column) <= quality_level
+        and _is_within(factor, column, rows[start - 1], best)
+    ):
         start -= 1
     return start
 
 
-def _is_within(factor: float, row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _is_within(factor: float, column: str | None, row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether the quality of ``row``, less two standard errors, is at most ``factor`` times that of ``other``."""
-    column = _quality([row])
-    return column is None or float(row[column]) - 2 * float(row.get(f"{column}_std") or 0) <= factor * float(
-        other[column]
-    )
+    if column is None:
+        return True
+    error = float(row[f"{column}_std"]) if has_value(row, f"{column}_std") else 0.0
+    return _quality(row, column) - 2 * error <= factor * _quality(other, column)
 
 
-def _quality(rows: Sequence[Mapping[str, Any]]) -> str | None:
-    return next(iter(quality_columns(rows[0])), None)
+def _quality(row: Mapping[str, Any], column: str) -> float:
+    """The quality of a row; infinite, the worst, where it is no number."""
+    value = float(row[column])
+    return value if math.isfinite(value) else math.inf
 
 
 def _step(row: Mapping[str, Any]) -> int:

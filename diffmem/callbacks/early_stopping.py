@@ -71,16 +71,9 @@ class EarlyStopping(EvaluationObserver):
             )
         self.rule: Rule = "f_mem" if rule == "clocks" else rule
         with parameters_of("early_stopping"):
-            check_rule(self.rule, level, plateau_factor)
+            check_rule(self.rule, level, plateau_factor, quality_level)
         self.mem_level = MEMORIZATION_LEVEL if level is None else level
         self.level = None if self.ends_when_known else level
-        if quality_level is not None and not quality_level > 0:
-            raise ConfigError(
-                "early_stopping.quality_level",
-                got=quality_level,
-                expected="a distance above 0, or null",
-                remedy="set --early_stopping.quality_level",
-            )
         if previous is not None and len(previous) < 2:
             raise ConfigError(
                 "early_stopping.previous", got=previous, expected="at least two runs", remedy="name another run"

@@ -12,7 +12,7 @@ from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.refinement import Point, TimeOf, is_precise, next_step, pool
 from diffmem.analysis.runs import REFINED, quality_column, read_run
 from diffmem.callbacks.checkpoint import save_checkpoint
-from diffmem.errors import DataError, parameters_of, require_at_least, require_one_of
+from diffmem.errors import ConfigError, DataError, parameters_of, require_at_least, require_one_of
 from diffmem.files import is_whole, locked, put_row, read_steps
 from diffmem.revisit.reopen import ReopenedRun
 from diffmem.revisit.replay import replay
@@ -86,7 +86,7 @@ def refine(
         budget: Most that each time may cost, as a share of the network calls of the run.
 
     Raises:
-        ConfigError: An unknown time, or a precision or a budget below 0.001.
+        ConfigError: An unknown time, a precision or a budget below 0.001, or a level of τ_mem below one sample.
         DataError: The run has no rows, has not passed the time, or has no level for it.
     """
     for name in names:
@@ -95,7 +95,21 @@ def refine(
         require_at_least(0.001, precision=precision, budget=budget)
     with tempfile.TemporaryDirectory() as kept:
         measuring = _Measuring(folder, Path(kept))
+        if "mem" in names:
+            _require_samples(measuring, levels.mem)
         return {name: _refine(measuring, _reader(folder, name, levels), precision, budget) for name in names}
+
+
+def _require_samples(measuring: "_Measuring", level: float) -> None:
+    """Refuse a level of τ_mem below one sample of a row."""
+    fewest = min(int(float(row["num_samples"])) for row in measuring.rows.values())
+    if 0 < level * fewest < 1:
+        raise ConfigError(
+            "--mem-level",
+            got=f"{level:g} in a run of {fewest} samples",
+            expected=f"one sample at least, {1 / fewest:g}",
+            remedy=f"set --mem-level, e.g. to {1 / fewest:g}",
+        )
 
 
 def _refine(measuring: "_Measuring", reader: "_Reader", precision: float, budget: float) -> Refinement:

@@ -1,5 +1,8 @@
 """Boundaries over n and p, from runs whose laws are known."""
 
+import math
+from dataclasses import replace
+
 import pytest
 from synthetic_runs import Truth, evaluations, log_steps
 
@@ -47,6 +50,15 @@ def test_the_window_opens_where_good_samples_come_first(comparison):
     small, large = boundaries(comparison, [])
     assert str(small.window) == "16 to 64"
     assert large.window.above in (16, 64)
+
+
+def test_a_law_that_hardly_grows_memorizes_every_n(comparison):
+    flat = replace(comparison.groups[0].laws["mem"], exponent=1e-4)
+    groups = tuple(replace(group, laws={**group.laws, "mem": flat}) for group in comparison.groups)
+    found = replace(comparison, groups=groups)
+    assert math.isinf(boundaries(found, [1e9])[0].memorized[0])
+    assert "∞" in boundary_table(found)[1][0]
+    assert phase_diagram(found) is not None
 
 
 def test_table_and_figure_show_them(comparison):

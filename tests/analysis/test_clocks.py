@@ -1,10 +1,12 @@
 """Both clocks are known once each has been passed and confirmed."""
 
 import numpy as np
+import pytest
 from synthetic_runs import Truth, evaluations, log_steps
 
 from diffmem.analysis.clocks import clocks_are_known
 from diffmem.analysis.timescales import tau_gen, tau_mem
+from diffmem.errors import DataError
 
 TRUTH = Truth(quality_error=0.0)
 
@@ -30,3 +32,13 @@ def test_a_clock_that_was_not_passed_is_not_known():
     assert first_known(rows, 2.9) is None
     assert first_known(evaluations(10**6, 0, TRUTH, log_steps(100_000)).to_dict("records"), 6.0) is None
     assert not clocks_are_known(rows[:2], 6.0)
+
+
+def test_a_quality_that_no_or_not_every_row_has_is_named():
+    rows = evaluations(200, 0, TRUTH, log_steps(1_000_000)).to_dict("records")
+    later = [{**row, "fid": "" if row["step"] < 100 else "1.0"} for row in rows]
+    assert clocks_are_known(later, 6.0), "the Fréchet distance is read in its place"
+    for row in rows:
+        row["frechet_pixels"] = "" if row["step"] < 100 else "1.0"
+    with pytest.raises(DataError, match="no quality that every row has"):
+        clocks_are_known(rows, 6.0)

@@ -19,6 +19,7 @@ from diffmem.analysis.report import (
     write_markdown,
 )
 from diffmem.analysis.runs import read_runs, run_of_table
+from diffmem.errors import ConfigError
 
 STEPS = log_steps(30_000)
 SGD = {"optimizer": "SGD", "lr": 0.01, "setting": "sgd"}
@@ -93,6 +94,15 @@ def test_the_rules_stand_beside_the_numbers(comparison):
         "One run in a cell",
     ):
         assert stated in text
+
+
+@pytest.mark.parametrize(
+    "rule", [{"clock": "days"}, {"mem_level": 1.0}, {"quality_level": 0.0}, {"confidence": 95}, {"num_draws": 3}]
+)
+def test_a_rule_that_is_none_is_refused_by_name(rule):
+    (name,) = rule
+    with pytest.raises(ConfigError, match=f"{name}: got"):
+        Rules(**rule)
 
 
 def test_the_clock_changes_the_unit_alone():

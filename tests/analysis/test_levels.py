@@ -24,6 +24,14 @@ def test_a_run_that_still_falls_sets_no_level_beside_one_that_does_not():
     assert common_level([falling, falling]) == (100, 0)
 
 
+def test_a_run_that_has_just_begun_sets_no_level():
+    """At step 0 a network is untrained, and its distance thousands of times that of good samples."""
+    settled = (STEPS, [1e5, 60, 5, 5, 4])
+    for begun in ((STEPS[:1], [1e5]), (STEPS[:2], [1e5, 9e4])):
+        assert not has_levelled_off(*begun)
+        assert common_level([begun, settled]) == (8, 1)
+
+
 def runs(lengths):
     return [run_of_table(f"n{n}", evaluations(n, 0, steps=log_steps(last))) for n, last in lengths.items()]
 

@@ -85,6 +85,17 @@ def test_a_table_that_is_no_run_is_refused_in_one_line(tmp_path, contents, reaso
     assert "\n" not in str(refusal.value)
 
 
+def test_refined_rows_stand_in_place_of_those_of_their_steps(tmp_path):
+    (tmp_path / "evaluations.csv").write_text("step,f_mem,n\n0,0,64\n10,0.5,64\n20,0.75,64\n")
+    (tmp_path / "refined.csv").write_text("step,f_mem,n\n10,0.25,64\n15,0.375,64\n")
+    (found,) = read_runs([tmp_path])
+    assert found.column("step").tolist() == [0, 10, 15, 20]
+    assert found.column("f_mem").tolist() == [0, 0.25, 0.375, 0.75]
+    (tmp_path / "evaluations.csv").write_text("f_mem,n\n0,64\n")
+    with pytest.raises(DataError, match=r"evaluations\.csv column step: got no such column"):
+        read_runs([tmp_path])
+
+
 def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path):
     (tmp_path / "evaluations.csv").write_bytes(b"\xef\xbb\xbfstep,f_mem,n,note\r\n0,0,64,\r\n10,0.5,64,=1+1\r\n")
     (found,) = read_runs([tmp_path])

@@ -33,3 +33,18 @@ def test_what_the_rule_cannot_read_is_refused():
         StoppingRule().update(10, loss_test=1.0)
     with pytest.raises(ConfigError):
         StoppingRule("f_men")
+    with pytest.raises(ConfigError, match="quality_level: got -1"):
+        StoppingRule(quality_level=-1)
+
+
+def test_a_step_that_is_refused_leaves_the_rule_as_it_was():
+    rule = StoppingRule()
+    assert rule.update(10, f_mem_low=0.0, fid=3.0) == "keep"
+    for step, measured, reason in (
+        (10, {"f_mem_low": 0.0, "fid": 2.0}, "step: got 10, expected above 10"),
+        (20, {"f_mem_low": 0.0}, "step 20: got f_mem_low, expected f_mem_low, fid, as before"),
+        (20, {"f_mem_low": float("nan"), "fid": 2.0}, "f_mem_low nan"),
+    ):
+        with pytest.raises((ConfigError, DataError), match=reason):
+            rule.update(step, **measured)
+    assert rule.update(20, f_mem_low=0.0, fid=2.0) == "keep"

@@ -87,10 +87,31 @@ def test_without_samples_the_last_row_before_the_split_is_kept():
     assert window.best == max(step for step in STEPS if step < window.onset)
 
 
-@pytest.mark.parametrize("arguments", [{"rule": "feeling"}, {"level": 0.0}, {"plateau_factor": 0.5}])
+@pytest.mark.parametrize(
+    "arguments", [{"rule": "feeling"}, {"level": 0.0}, {"plateau_factor": 0.5}, {"quality_level": 0.0}]
+)
 def test_rules_that_make_no_sense_are_refused(arguments):
     with pytest.raises(ConfigError, match=r"got .*; change "):
         generalization_window(curve(STEPS, 300, 3000), **arguments)
+
+
+def test_a_quality_that_is_no_number_is_the_worst():
+    qualities = [math.nan, math.inf, 3.0, 2.0, math.nan]
+    rows = [{"step": k, "fid": value, "f_mem_low": 0.0} for k, value in enumerate(qualities)]
+    assert [generalization_window(rows[: k + 1]).best for k in range(4)] == [0, 0, 2, 3]
+    assert generalization_window(rows).best is None
+
+
+def test_a_quality_that_only_later_rows_have_is_not_read():
+    """As of a run that was resumed with FID: the table has empty fields in the rows before."""
+    rows = [
+        {"step": str(k), "fid": "" if k < 2 else "9", "frechet_pixels": str(9 - k), "f_mem_low": "0"} for k in range(4)
+    ]
+    window = generalization_window(rows)
+    assert window.best == 3 and "frechet_pixels 6" in window.reason
+    for row in rows:
+        del row["frechet_pixels"]
+    assert generalization_window(rows).best == 3
 
 
 def test_missing_columns_and_rows_are_named():
@@ -98,3 +119,7 @@ def test_missing_columns_and_rows_are_named():
         generalization_window([])
     with pytest.raises(DataError, match="f_mem_low"):
         generalization_window([{"step": 0, "frechet_pixels": 1.0}])
+    for value in (math.nan, "", None):
+        rows = [{"step": 0, "f_mem_low": 0.0}, {"step": 7, "f_mem_low": value}]
+        with pytest.raises(DataError, match=r"evaluations at step 7: got .*f_mem_low"):
+            generalization_window(rows)

@@ -73,6 +73,7 @@ def test_what_cannot_be_refined_is_one_line(finished_run, tmp_path, capsys):
         (["--refine=often"], 2, "got 'often', expected one of gen, mem, overfit"),
         (["--refine="], 2, "got '', expected one of gen, mem, overfit"),
         (["--refine=mem", "--budget=0"], 2, "--budget: got 0"),
+        (["--refine=mem"], 2, "--mem-level: got 0.01 in a run of 24 samples"),
         (["--refine=mem", "--precision=nan"], 2, "--precision: got nan"),
         (["--precision=0.1"], 2, "--precision: got a value without --refine"),
     ):

@@ -174,7 +174,7 @@ def _table(
     head = "".join(f'<th scope="col"><button type="button">{escape(name)}</button></th>' for name in header)
     body = []
     for number, row in enumerate(rows):
-        cells = [escape(text) for text in row]
+        cells = [re.sub(r"^\*\*(.*)\*\*$", r"<strong>\1</strong>", escape(text)) for text in row]
         if anchors is not None:
             cells[0] = f'<a href="#{anchors[number]}">{cells[0]}</a>'
         body.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")

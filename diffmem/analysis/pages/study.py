@@ -70,14 +70,15 @@ def study_data(content: Content) -> dict[str, Any] | None:
 
 
 def tables(content: Content) -> list[dict[str, Any]]:
-    """The tables of the comparison: title, caption, header and rows of text."""
+    """The tables of the comparison: title, caption, header and rows of text, in which ``**text**`` is bold."""
     comparison = content.comparison
     if comparison is None:
         return []
     warning = f"τ_gen: {comparison.level_warning}." if comparison.level_warning else ""
     found = [_table("Times", warning, HEADER, table_rows(comparison))]
     if content.effects:
-        found.append(_effects_table(content.effects))
+        rules = " ".join(effects_table.rule_lines(content.effects))
+        found.append(_table("Effects", rules, effects_table.HEADER, effects_table.table_rows(content.effects)))
     if _laws(comparison):
         header, rungs = ladder_table(comparison)
         if len(header) > _MAX_GROUPS:  # a group a line
@@ -110,12 +111,6 @@ def _table(title: str, caption: str, header: Sequence[str], rows: Sequence[Seque
 def _laws(comparison: Comparison) -> bool:
     """Whether any group has several n to read growth from."""
     return any(len(group.cells) > 1 for group in comparison.groups)
-
-
-def _effects_table(effects: Effects) -> dict[str, Any]:
-    rows = [[text.replace("**", "") for text in row] for row in effects_table.table_rows(effects)]
-    caption = " ".join(effects_table.rule_lines(effects)).replace(" Bold: the interval leaves 1 out.", "")
-    return _table("Effects", caption, effects_table.HEADER, rows)
 
 
 def _effects(effects: Effects) -> list[dict[str, Any]]:

@@ -199,7 +199,7 @@ def test_a_page_that_cannot_be_written_is_one_line(tmp_path, capsys, page):
 def test_the_page_is_written_again_until_no_run_goes_on(monkeypatch, tmp_path, page):
     live = iter([True, True, False])
     slept, pages = [], []
-    monkeypatch.setattr(report, "any_live", lambda _: next(live))
+    monkeypatch.setattr(report, "any_to_come", lambda _: next(live))
     monkeypatch.setattr(report.time, "sleep", slept.append)
     monkeypatch.setattr(report, "_write", lambda _, refresh: pages.append(refresh))
     assert report.main([str(page.parent / "mine"), "--out", str(tmp_path / "x.html"), "--watch", "7"]) == 0
@@ -210,7 +210,7 @@ def test_a_page_of_runs_that_go_on_loads_itself_again_unless_told_otherwise(monk
     live = iter([True, False])
     pages = []
     out = tmp_path / "page.html"
-    monkeypatch.setattr(report, "any_live", lambda _: next(live))
+    monkeypatch.setattr(report, "any_to_come", lambda _: next(live))
     monkeypatch.setattr(report.time, "sleep", lambda _: pages.append(out.read_text()))
     assert report.main([str(page.parent / "mine"), "--out", str(out), "--watch", "7"]) == 0
     assert 'id="follow" checked' in pages[0] and shown_in(pages[0])["refresh_seconds"] == 7
@@ -233,8 +233,29 @@ def test_runs_that_cannot_be_compared_are_shown_one_by_one(tmp_path, capsys):
 
 def test_a_watched_run_without_a_table_is_waited_for(monkeypatch, tmp_path, capsys):
     live, slept = iter([True, False]), []
-    monkeypatch.setattr(report, "any_live", lambda _: next(live))
+    monkeypatch.setattr(report, "any_to_come", lambda _: next(live))
     monkeypatch.setattr(report.time, "sleep", lambda seconds: slept.append(write_run(tmp_path, evaluations(64, 0))))
     assert report.main([str(tmp_path), "--out", str(tmp_path / "x.html"), "--watch"]) == 0
     said = capsys.readouterr().out
     assert "nothing to show yet" in said and "1 run" in said and len(slept) == 1
+
+
+def test_a_watched_folder_in_which_no_run_has_begun_is_waited_for(monkeypatch, tmp_path, capsys):
+    slept = []
+
+    def begin(seconds):
+        slept.append(seconds)
+        assert len(slept) == 1, "the run that has begun is done"
+        write_run(tmp_path / "runs", evaluations(64, 0))
+
+    monkeypatch.setattr(report.time, "sleep", begin)
+    done = write_run(tmp_path / "done", evaluations(64, 0))
+    places = [str(done), str(tmp_path / "runs")]
+    assert report.main([*places, "--out", str(tmp_path / "x.html"), "--watch"]) == 0
+    said = capsys.readouterr().out
+    assert "nothing to show yet" in said and "no such folder" in said and "2 runs" in said
+    failed = tmp_path / "failed/run"
+    failed.mkdir(parents=True)
+    (failed / "status.json").write_text('{"state": "failed"}')
+    assert report.main([str(failed), "--out", str(tmp_path / "x.html"), "--watch"]) == 3, "nothing is to come"
+    assert report.main([str(tmp_path / "nowhere"), "--out", str(tmp_path / "x.html")]) == 3

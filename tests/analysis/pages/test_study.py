@@ -9,6 +9,7 @@ from synthetic_runs import Truth, evaluations, write_run, write_study
 
 from diffmem.analysis.comparison import Rules
 from diffmem.analysis.pages.content import content_of
+from diffmem.analysis.pages.page import write_page
 from diffmem.analysis.pages.study import study_data
 from diffmem.analysis.report import HEADER, table_rows
 from diffmem.analysis.runs import read_runs
@@ -70,8 +71,8 @@ def test_rungs_and_phases_are_those_of_the_groups(content):
     json.dumps(shown, allow_nan=False)
 
 
-def shown_of_weight_decay(root, prefactor):
-    """The page's data of a study in which weight decay multiplies τ_mem by ``prefactor`` over 100."""
+def content_of_weight_decay(root, prefactor):
+    """A study in which weight decay multiplies τ_mem by ``prefactor`` over 100."""
     for name, weight_decay, factor in (("base", 0.0, 100), ("decay", 1.0, prefactor)):
         for seed in (0, 1):
             table = evaluations(64, seed, Truth(prefactor=factor), index=seed, setting=name)
@@ -79,17 +80,22 @@ def shown_of_weight_decay(root, prefactor):
             training = {"seed": seed, "data.index": seed, "optimizer": "Adam", "optimizer.weight_decay": weight_decay}
             (folder / "identity.json").write_text(json.dumps({"schema": 1, "protocol": {}, "training": training}))
     rules = Rules(by=("setting",), quality_level=20, num_draws=200)
-    return study_data(content_of(read_runs([root]), rules, against="optimizer.weight_decay=0.0"))
+    return content_of(read_runs([root]), rules, against="optimizer.weight_decay=0.0")
 
 
 def test_effects_are_ratios_to_the_baseline(tmp_path):
-    shown = shown_of_weight_decay(tmp_path, 300)
+    content = content_of_weight_decay(tmp_path, 300)
+    shown = study_data(content)
     ratios = {each["quantity"]: each for each in shown["effects"]}
     assert ratios["τ_mem"]["low"] < ratios["τ_mem"]["value"] < ratios["τ_mem"]["high"]
     assert 2 < ratios["τ_mem"]["value"] < 4.5 and 0.8 < ratios["τ_gen"]["value"] < 1.2
     assert {each["change"] for each in shown["effects"]} == {"weight_decay=1"}
     assert shown["tables"][1]["title"] == "Effects"
-    assert not any("*" in text for row in shown["tables"][1]["rows"] for text in row)
+    bold = [text for row in shown["tables"][1]["rows"] for text in row if text.startswith("**")]
+    assert "Bold: the interval leaves 1 out" in shown["tables"][1]["caption"] and len(bold) == 3
+    write_page(content, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert all(f"<td><strong>{text[2:-2]}</strong></td>" in page for text in bold)
     # of one n there is no growth to show
     assert shown["laws"] == [] and "Exponents by criterion" not in [table["title"] for table in shown["tables"]]
     assert [row[0] for row in shown["tables"][0]["rows"]] == ["baseline", "weight_decay=1"]
@@ -120,6 +126,6 @@ def test_times_of_classes_are_those_of_the_comparison_of_classes(tmp_path):
 
 
 def test_an_effect_of_which_only_a_bound_is_known_is_a_bound(tmp_path):
-    effects = shown_of_weight_decay(tmp_path, 10_000)["effects"]
+    effects = study_data(content_of_weight_decay(tmp_path, 10_000))["effects"]
     (mem,) = [each for each in effects if each["quantity"] == "τ_mem"]
     assert mem["bound"] == ">" and mem["text"] == f"> {mem['value']:.3g}" and mem["value"] > 5
