@@ -38,13 +38,13 @@ def with_hits(run, root, rows):
 def known_samples(monkeypatch):
     """Samples at known distances from training images, in units of the radius of a copy."""
 
-    def sample(self, num):
+    def sample(self, num, seed):
         train = self.data.to_unit(self.data.train_images)
         distances = torch.cdist(train.flatten(1).double(), train.flatten(1).double()).fill_diagonal_(math.inf)
         radius = draw_hits.RADIUS * distances.min(1).values.quantile(0.5)
         away = torch.zeros_like(train[0])
         away.view(-1)[0] = 1.0
-        asked_for.append(num)
+        asked_for.append((num, seed))
         return torch.stack([train[image] + far * radius.float() * away for image, far in SAMPLES[self.step]])
 
     asked_for = []
@@ -54,8 +54,8 @@ def known_samples(monkeypatch):
 
 def test_each_rule_has_its_first_step_and_its_copies(duplicated, known_samples, tmp_path, capsys):
     run = with_hits(duplicated, tmp_path, [(4, 1, 2), (6, 1, 3), (6, 9, 1)])
-    assert draw_hits.main([str(run), "--num=30", f"--out={tmp_path}/out"]) == 0
-    assert known_samples == [30] * 3
+    assert draw_hits.main([str(run), "--num=30", "--seed=7", f"--out={tmp_path}/out"]) == 0
+    assert known_samples == [(30, 7)] * 3
     rows = read_table(tmp_path / "out/first_copied.csv")
     by_ratio = {row["image"]: (row["ratio"], row["ratio_copies"]) for row in rows if row["ratio"]}
     assert by_ratio == {"1": ("4", "5.0"), "9": ("6", "1.0")}
@@ -105,4 +105,6 @@ def test_a_run_without_copies_and_a_folder_that_is_none(finished_run, tmp_path, 
     assert draw_hits.main([str(bare), f"--out={tmp_path}/out"]) == 3
     assert "no copies yet" in capsys.readouterr().err
     assert draw_hits.main([str(tmp_path / "none")]) in (2, 3)
+    assert draw_hits.main([str(finished_run), "--num=0"]) == 2
+    assert "--num: got 0, expected at least 1" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -52,12 +52,22 @@ def test_one_command_compares_twins_where_there_are_any(finished_run, tmp_path, 
         (root / run.name).symlink_to(run)
     assert draw_measures.main([str(root), "--num=10", f"--out={tmp_path}/out"]) == 0
     (twins,) = (tmp_path / "out").glob("twins-*.csv")
-    assert [row["step"] for row in read_table(twins)] == ["2", "4", "6"]
+    first = read_table(twins)
+    assert [(row["step"], row["num_samples"], row["seed"]) for row in first] == [(step, "10", "0") for step in "246"]
     assert {row["measure"] for row in read_table(tmp_path / "out/measures.csv")} == {
         "L_test",
         "nn_ratio",
         "f_mem",
         "twins",
     }
+    write_table(twins, [{**row, "share_own": 0.5} for row in first])
+    command = [str(root), f"--out={tmp_path}/out"]
+    assert draw_measures.main([*command, "--num=10"]) == 0
+    assert [row["share_own"] for row in read_table(twins)] == ["0.5"] * 3, "the table is kept"
+    assert draw_measures.main([*command, "--num=10", "--seed=1"]) == 0
+    other_noise = read_table(twins)
+    assert [row["seed"] for row in other_noise] == ["1"] * 3
+    assert other_noise[0]["distance"] != first[0]["distance"]
+    assert draw_measures.main([*command, "--num=1"]) == 2
     assert draw_measures.main([str(tmp_path / "none")]) == 3
     assert "no evaluations.csv" in capsys.readouterr().err

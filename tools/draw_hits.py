@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from diffmem.analysis.estimate import Array
 from diffmem.analysis.hits import copies_by_image, draw_hits, first_copied, paired, rank_correlation
-from diffmem.command_line import Parser, exit_code_of, writing
-from diffmem.errors import EXIT_DONE, DataError
+from diffmem.command_line import Parser, add_sampling, exit_code_of, writing
+from diffmem.config.trust import trusting
+from diffmem.errors import EXIT_DONE, DataError, parameters_of, require_at_least
 from diffmem.files import read_table, write_table
 from diffmem.metrics.copying import spacing
 from diffmem.metrics.memorization import nearest_neighbors
@@ -34,19 +35,19 @@ RADIUS = 1 / 3
 RULES = {"ratio": "ratio below 1/3", "radius": "within a third of the spacing"}
 
 
-def hits_within(run: ReopenedRun, num: int, radius: float) -> list[dict[str, str]]:
+def hits_within(run: ReopenedRun, num: int, radius: float, seed: int) -> list[dict[str, str]]:
     """Rows as of ``hits.csv``: how many of ``num`` samples of each saved step are within ``radius`` of which image."""
     train = run.data.to_unit(run.data.train_images).to(run.model.device)
     rows = []
     for step, path in saved_steps(run.folder).items():
         run.load(path)
-        distances, indices = nearest_neighbors(run.sample(num), train, 1)
+        distances, indices = nearest_neighbors(run.sample(num, seed), train, 1)
         counts = indices[distances[:, 0] < radius, 0].bincount(minlength=len(train)).tolist()
         rows += [{"step": str(step), "image": str(k), "copies": str(count)} for k, count in enumerate(counts) if count]
     return rows
 
 
-def images_of(folder: Path, num: int) -> list[dict[str, Any]]:
+def images_of(folder: Path, num: int, seed: int = 0) -> list[dict[str, Any]]:
     """A row for each training image of a run: what it is, and by each rule when it is first copied and how often."""
     run = ReopenedRun(folder)
     table = folder / "hits.csv"
@@ -56,7 +57,7 @@ def images_of(folder: Path, num: int) -> list[dict[str, Any]]:
     spacings = spacing(data.to_unit(data.train_images)).numpy()
     labels = data.true_labels("train")
     radius = RADIUS * float(np.median(spacings))
-    hits = {"ratio": read_table(table), "radius": hits_within(run, num, radius)}
+    hits = {"ratio": read_table(table), "radius": hits_within(run, num, radius, seed)}
     first = {rule: first_copied(data.n, rows) for rule, rows in hits.items()}
     copies = {rule: copies_by_image(data.n, rows) for rule, rows in hits.items()}
     return [
@@ -140,7 +141,10 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _main(options: argparse.Namespace) -> int:
-    rows = [row for folder in options.runs for row in images_of(folder, options.num)]
+    with parameters_of():
+        require_at_least(1, num=options.num)
+    with trusting(options.trust):
+        rows = [row for folder in options.runs for row in images_of(folder, options.num, options.seed)]
     lines = [line for rule in RULES for line in describe(rows, rule)]
     labels = None if any(row["label"] is None for row in rows) else _column(rows, "label").astype(int)
     with writing(options.out, "a folder to write in"):
@@ -160,8 +164,7 @@ def _step(first: float) -> int | None:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python tools/draw_hits.py", description="What makes a training image be copied early.")
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN_DIR", help="folders of runs")
-    parser.add_argument("--num", type=int, default=500, metavar="N", help="samples a checkpoint (default: 500)")
-    parser.add_argument("--out", type=Path, default=Path("hits"), help="folder to write to (default: hits)")
+    add_sampling(parser, 500, Path("hits"), "folder for table and figure")
     return parser
 
 

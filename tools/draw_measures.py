@@ -21,8 +21,8 @@ import numpy as np
 
 from diffmem.analysis import style
 from diffmem.analysis.order import draw_order, precedence, times
-from diffmem.command_line import Parser, exit_code_of, writing
-from diffmem.errors import EXIT_DONE, DataError
+from diffmem.command_line import Parser, add_sampling, exit_code_of, writing
+from diffmem.errors import EXIT_DONE, DataError, parameters_of, require_at_least
 from diffmem.files import read_table, write_table
 from diffmem.runs.saved import saved_steps
 
@@ -119,17 +119,14 @@ def twins_of(folders: Sequence[Path]) -> list[tuple[Path, Path]]:
 
 
 def _main(options: argparse.Namespace) -> int:
+    with parameters_of():
+        require_at_least(2, num=options.num)
     folders = runs_in(options.runs)
     with writing(options.out, "a folder to write in"):
         options.out.mkdir(parents=True, exist_ok=True)
     twins: dict[Path, Table] = {}
     for pair in twins_of(folders):
-        path = options.out / f"twins-{pair[0].name}.csv"
-        if not path.exists():
-            from diffmem.twins import compare_twins
-
-            write_table(path, compare_twins(*pair, options.num)[0])
-        twins |= dict.fromkeys(pair, read(path))
+        twins |= dict.fromkeys(pair, read(_compared(pair, options)))
     found: list[tuple[int, list[dict[str, Any]]]] = []
     table = []
     for folder in folders:
@@ -154,11 +151,27 @@ def _main(options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+def _compared(pair: tuple[Path, Path], options: argparse.Namespace) -> Path:
+    """The table of two twins; one that is there of the same steps, number of samples and seed is kept."""
+    path = options.out / f"twins-{pair[0].name}.csv"
+    asked = [
+        (str(step), str(options.num), str(options.seed))
+        for step in sorted(saved_steps(pair[0]).keys() & saved_steps(pair[1]).keys())
+    ]
+    if asked != [(row["step"], row["num_samples"], row.get("seed")) for row in read_table(path)]:
+        from diffmem.config.trust import trusting
+        from diffmem.twins import compare_twins
+
+        with trusting(options.trust):
+            rows, _ = compare_twins(*pair, options.num, options.seed)
+        write_table(path, [{**row, "seed": options.seed} for row in rows])
+    return path
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python tools/draw_measures.py", description="All measures of runs on one axis of time.")
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN_OR_ROOT", help="folders of runs, or one above them")
-    parser.add_argument("--num", type=int, default=500, metavar="N", help="samples of each twin (default: 500)")
-    parser.add_argument("--out", type=Path, default=Path("measures"), help="folder to write to (default: measures)")
+    add_sampling(parser, 500, Path("measures"), "folder for tables and figures")
     return parser
 
 
