@@ -125,8 +125,9 @@ def factor_of(training: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
     keys = _differing(training, baseline)
     keys = [key for key in keys if key != RATE] or keys
     others = [key for key in keys if key in _CLASSES]
+    own = [key for key in training if key != RATE and _owner(key, others)]  # as in the baseline or not
     parts = []
-    for key in sorted(keys, key=lambda key: (_owner(key, others) or key, key not in others, key)):
+    for key in sorted({*keys, *own}, key=lambda key: (_owner(key, others) or key, key not in others, key)):
         owner = _owner(key, others)
         if owner is None or key == owner:
             parts.append(f"{key}={_text(training.get(key, 'default'))}")

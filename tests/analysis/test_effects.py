@@ -159,6 +159,8 @@ def test_the_rate_alone_is_a_change_of_its_own():
     assert factor_of({**baseline, "optimizer.lr": 0.003, "data.shift": 1}, baseline) == "data.shift=1"
     other = {"optimizer": "AdamW", "optimizer.lr": 0.001, "model.network": "ResidualMLP", "model.network.width": 64}
     assert factor_of(other, baseline) == "model.network=ResidualMLP, width=64"
+    alike = {"optimizer": "SGD", "optimizer.lr": 0.001, "optimizer.weight_decay": 0.1}
+    assert factor_of(alike, {**alike, "optimizer": "AdamW"}) == "optimizer=SGD, weight_decay=0.1"
     without = {key: value for key, value in baseline.items() if key != "model.network.dropout"}
     assert factor_of(without, baseline) == "model.network.dropout=default"
 
