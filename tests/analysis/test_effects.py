@@ -12,10 +12,10 @@ from diffmem.analysis.comparable import columns_of_settings
 from diffmem.analysis.comparison import Rules, compare
 from diffmem.analysis.effects import effects_against
 from diffmem.analysis.effects_table import table
-from diffmem.analysis.factors import factor_of, find_baseline, settings_of
+from diffmem.analysis.factors import find_baseline, settings_of
 from diffmem.analysis.forest import forest
 from diffmem.analysis.runs import read_runs
-from diffmem.errors import ConfigError, DataError
+from diffmem.errors import DataError
 
 STEPS = log_steps(30_000)
 BASELINE = {"optimizer": "AdamW", "optimizer.weight_decay": 0.0}
@@ -151,31 +151,6 @@ def test_the_best_quality_is_that_before_copies(tmp_path):
     assert baseline.of["best"].value >= baseline.of["equal"].value
     row = row_of(found, "optimizer.weight_decay=1")
     assert row.of["equal"].value == pytest.approx(2, rel=1e-3) and row.of["best"].value == pytest.approx(2, rel=1e-3)
-
-
-def test_the_rate_alone_is_a_change_of_its_own():
-    baseline = {"optimizer": "AdamW", "optimizer.lr": 0.001, "model.network": "UNet", "model.network.dropout": 0.0}
-    assert factor_of({**baseline, "optimizer.lr": 0.003}, baseline) == "optimizer.lr=0.003"
-    assert factor_of({**baseline, "optimizer.lr": 0.003, "data.shift": 1}, baseline) == "data.shift=1"
-    other = {"optimizer": "AdamW", "optimizer.lr": 0.001, "model.network": "ResidualMLP", "model.network.width": 64}
-    assert factor_of(other, baseline) == "model.network=ResidualMLP, width=64"
-    alike = {"optimizer": "SGD", "optimizer.lr": 0.001, "optimizer.weight_decay": 0.1}
-    assert factor_of(alike, {**alike, "optimizer": "AdamW"}) == "optimizer=SGD, weight_decay=0.1"
-    without = {key: value for key, value in baseline.items() if key != "model.network.dropout"}
-    assert factor_of(without, baseline) == "model.network.dropout=default"
-
-
-def test_the_baseline_is_the_centre_or_is_asked_for(comparison):
-    settings = settings_of(comparison)
-    assert find_baseline(settings, "optimizer=AdamW").training["optimizer.weight_decay"] == 0
-    assert find_baseline(settings, "optimizer=SGD,lr=0.3").rate == 0.3
-    assert find_baseline(settings, "data.flip=true").training["data.flip"] is True
-    with pytest.raises(ConfigError, match="that some run has"):
-        find_baseline(settings, "weight_decay=7")
-    with pytest.raises(ConfigError, match="with a key of"):
-        find_baseline(settings, "dropout=0")
-    with pytest.raises(ConfigError, match=r"one baseline; add a value of optimizer\.lr"):
-        find_baseline(settings, "optimizer=SGD")
 
 
 def test_the_forest_has_a_row_for_each_change_and_the_values_of_the_table(effects):
