@@ -1,5 +1,7 @@
 """Both clocks are known once each has been passed and confirmed."""
 
+import math
+
 import numpy as np
 import pytest
 from synthetic_runs import Truth, evaluations, log_steps
@@ -25,6 +27,12 @@ def test_a_run_ends_after_the_later_clock_and_not_much_later():
         steps, f_mem, quality = (np.array([row[name] for row in seen]) for name in ("step", "f_mem", "frechet_pixels"))
         assert not tau_mem(steps, f_mem, 500).censored
         assert not tau_gen(steps, quality, level).censored
+
+
+def test_an_uncertain_quality_is_known_later():
+    rows = evaluations(200, 0, TRUTH, log_steps(1_000_000)).to_dict("records")
+    blurred = [{**row, "frechet_pixels_std": 0.3 * row["frechet_pixels"]} for row in rows]
+    assert first_known(rows, 4.0) < (first_known(blurred, 4.0) or math.inf)
 
 
 def test_a_clock_that_was_not_passed_is_not_known():

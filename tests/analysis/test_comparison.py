@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from synthetic_runs import Truth, evaluations, log_steps, write_run, write_study
@@ -43,6 +44,28 @@ def test_every_time_of_the_table_is_the_true_one(comparison):
             assert mem.low * 0.95 <= truth.tau_mem(cell.n) <= mem.high * 1.05
             assert cell.gap.low <= mem.value - gen.value <= cell.gap.high
             assert cell.ratio.value == pytest.approx(mem.value / gen.value)
+
+
+def test_errors_of_a_run_are_those_of_the_run_and_not_of_its_folder(comparison, tmp_path):
+    """A copied table has the same interval; runs of two seeds err independently."""
+    first, second = (each for each in comparison.groups[0].cells[0].runs)
+    folder = write_run(tmp_path / "elsewhere", evaluations(64, 0, steps=STEPS))
+    (again,) = compare(read_runs([folder]), Rules(num_draws=300)).groups[0].runs
+    draws = [each.times["mem"].draws_low for each in (first, second, again)]
+    assert (draws[0] == draws[2]).all()
+    ranks = [np.argsort(np.argsort(each)) for each in draws]
+    assert abs(np.corrcoef(ranks[0], ranks[1])[0, 1]) < 0.9
+
+
+def test_the_ratio_is_of_the_runs_that_have_both_times():
+    """One of two seeds is good from the first evaluation on, and copies ten times as late: it has no ratio."""
+    early = evaluations(64, 1, Truth(prefactor=1000, gen=1.0), STEPS)
+    runs = [run_of_table("usual", evaluations(64, 0, steps=STEPS)), run_of_table("early", early)]
+    (cell,) = compare(runs, Rules(quality_level=6.0, num_draws=200)).cells
+    usual = next(each for each in cell.runs if each.run.name == "usual").times
+    assert cell.times["mem"].value > 2 * usual["mem"].value
+    assert cell.ratio.value == pytest.approx(usual["mem"].value / usual["gen"].value)
+    assert cell.gap.value == pytest.approx(usual["mem"].value - usual["gen"].value)
 
 
 def test_runs_that_do_not_memorize_are_censored(comparison):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from synthetic_runs import WIDTH, f_mem_curve, log_steps
 
+from diffmem.analysis.estimate import summarize
 from diffmem.analysis.gap import between_run_weights, gap, pool, ratio
 from diffmem.analysis.timescales import tau_gen, tau_mem
 
@@ -92,6 +93,15 @@ def test_the_gap_of_a_censored_time_is_a_bound():
     assert gap(mem, gen).censored
     assert gap(mem, gen).last == pytest.approx(mem.last - gen.value)
     assert ratio(mem, gen).value_text.startswith("> ")
+
+
+def test_a_draw_that_is_open_leaves_gap_and_ratio_open():
+    """τ_mem is 100; τ_gen is 10 but for a tenth of the draws below the first evaluation and a tenth never reached."""
+    tens = np.full(100, 10.0)
+    earlier, later = np.where(np.arange(100) < 10, 0.0, tens), np.where(np.arange(100) >= 90, np.inf, tens)
+    mem, gen = summarize(100.0, 1e3, 10 * tens, 10 * tens, 0.95), summarize(10.0, 1e3, earlier, later, 0.95)
+    assert (gap(mem, gen).low, gap(mem, gen).value, gap(mem, gen).high) == (-math.inf, 90, 100)
+    assert (ratio(mem, gen).low, ratio(mem, gen).value, ratio(mem, gen).high) == (0, 10, math.inf)
 
 
 def test_copies_before_quality_make_a_negative_gap():

@@ -55,3 +55,17 @@ def test_runs_without_classes_are_refused(tmp_path):
     write_run(tmp_path, evaluations(64, 0, steps=STEPS))
     with pytest.raises(DataError, match=r"per_class\.csv: got no such table"):
         class_times(read_runs([tmp_path]), Rules())
+
+
+def test_runs_of_one_curve_err_independently(tmp_path):
+    """Two runs alike tell a time more sharply than one: their samples are others."""
+    found = []
+    for seeds in ((0,), (0, 1)):
+        for seed in seeds:
+            folder = write_run(tmp_path / str(len(seeds)), evaluations(64, seed, steps=STEPS))
+            rows = [{"step": int(step), "label": 0, "num_samples": 50, "f_mem": value}
+                    for step, value in zip(STEPS, f_mem(0, 1), strict=True)]  # fmt: skip
+            write_table(folder / "per_class.csv", rows)
+        (each,) = class_times(read_runs([tmp_path / str(len(seeds))]), Rules(mem_level=0.5))
+        found.append(np.log(each.tau_mem.high / each.tau_mem.low))
+    assert found[1] < 0.85 * found[0]

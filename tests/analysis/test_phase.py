@@ -41,6 +41,14 @@ def test_phase(gen, mem, law, phase):
     assert phase_of(gen, mem, [mem], law, n=128) is phase
 
 
+def test_architecture_protects_only_beyond_the_upper_end_of_the_prediction():
+    predicted = LAW.predict(128)
+    for last, phase in ((0.99 * predicted.high, Phase.TRAINING_TIME), (1.01 * predicted.high, Phase.ARCHITECTURE)):
+        mem = tau_mem([0, 100, last], [0, 0, 0])
+        assert mem.last > predicted.value
+        assert phase_of(good_at(500), mem, [mem], LAW, n=128) is phase
+
+
 def test_architecture_protects_no_cell_in_which_a_run_copied():
     copied, never = memorized_at(20_000), memorized_at(np.inf)
     cell = pool([copied, never], between_run_weights(2, 1000, seed=0), confidence=0.95)
