@@ -8,7 +8,7 @@ from synthetic_runs import Truth, evaluations, write_run, write_study
 from diffmem.analysis.comparable import columns_apart
 from diffmem.analysis.comparison import Rules
 from diffmem.analysis.pages.content import content_of
-from diffmem.analysis.runs import read_runs
+from diffmem.analysis.runs import read_runs, run_of_table
 from diffmem.errors import ParameterError
 
 
@@ -41,6 +41,12 @@ def test_a_view_alone_is_shown_with_the_records_of_its_training(training):
     content = content_of(read_runs([training / "views/guidance1"]), Rules(num_draws=100))
     (member,) = content.members
     assert member.folder == training and len(member.views) == 1
+
+
+def test_runs_without_a_folder_are_trainings_of_their_own():
+    runs = [run_of_table(f"entity/project/{n}", evaluations(n, 0)) for n in (64, 128)]
+    content = content_of(runs, Rules(num_draws=100))
+    assert [[each.run.name for each in member.views] for member in content.members] == [[run.name] for run in runs]
 
 
 def test_runs_of_one_setting_are_grouped_as_compare_does(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic_runs import evaluations, write_run
 
-from diffmem.analysis.pages.curves import panels, shares, tradeoff
+from diffmem.analysis.pages.curves import all_panels, panels, shares, tradeoff, training_loss
 from diffmem.analysis.runs import read_runs
 
 
@@ -37,6 +37,36 @@ def test_bands_are_the_interval_or_two_standard_deviations(run):
     value = run.column("loss_test")
     np.testing.assert_allclose(loss["high"], value * np.exp(2 * 0.1 / value), rtol=1e-5)
     assert curves(run)["nn_train"][1]["low"] is None
+    run.table.loc[3, "loss_test"] = -1.0  # no number that a factor could bound
+    loss = curves(run)["loss_test"][1]
+    assert (loss["low"][3], loss["high"][3]) == pytest.approx((-1.2, -0.8))
+
+
+def test_what_a_curve_is_measured_against_is_dashed(run):
+    shown = curves(run)
+    assert {name for name, (_, curve) in shown.items() if curve["dashed"]} == {
+        "f_mem_null", "frechet_pixels_train", "loss_train", "nn_train"
+    }  # fmt: skip
+
+
+def test_every_panel_is_on_the_clock_that_was_asked_for(run):
+    (run.folder / "ratios.csv").write_text("step,threshold,f_mem\n10,0.1,0.5\n")
+    (run.folder / "metrics.csv").write_text("step,loss\n10,0.5\n")
+    for clock, column in (("updates", "step"), ("epochs", "epochs")):
+        shown = {panel["title"]: panel["x"] for panel in all_panels(run, clock)}
+        assert ("Training loss" in shown) == (clock == "updates"), "metrics.csv has no other clock"
+        shown.pop("Training loss", None)
+        assert len(shown) > 4
+        for x in shown.values():
+            np.testing.assert_allclose(x, run.column(column), rtol=1e-5)
+
+
+def test_a_long_training_loss_is_thinned_out_evenly(run):
+    rows = [f"{step},{step / 1000}" for step in range(1, 1001)]
+    (run.folder / "metrics.csv").write_text("\n".join(["step,loss", *rows]) + "\n")
+    (panel,) = training_loss(run, "updates")
+    assert panel["x"] == list(range(1, 1001, 3)), "at most 400"
+    assert panel["curves"][0]["y"] == [step / 1000 for step in panel["x"]]
 
 
 def test_an_axis_is_logarithmic_where_all_values_are_positive(run):
@@ -68,12 +98,15 @@ def test_the_share_of_copies_is_shown_of_every_class(run):
 
 def test_novelty_and_quality_have_a_value_for_each_step(run):
     run.table["authenticity"] = np.linspace(0.5, 0, len(run.table))
-    run.table["precision"] = 0.25
+    run.table["precision"], run.table["kl"], run.table["calibrated_l2_copies"] = 0.25, 1.5, 0.125
     shown = tradeoff(run)
     assert shown["step"] == run.table["step"].tolist()
     quality = {measure["name"]: measure for measure in shown["quality"]}
     novelty = {measure["name"]: measure for measure in shown["novelty"]}
-    assert {name: measure["lower"] for name, measure in quality.items()} == {"frechet_pixels": True, "precision": False}
+    lower = {name: measure["lower"] for name, measure in quality.items()}
+    assert lower == {"frechet_pixels": True, "kl": True, "precision": False}
+    assert [*novelty] == ["1 − f_mem", "1 − calibrated_l2_copies", "authenticity"]
+    assert novelty["1 − calibrated_l2_copies"]["y"][0] == 0.875
     np.testing.assert_allclose(quality["frechet_pixels"]["y"], run.column("frechet_pixels"), rtol=1e-5)
     np.testing.assert_allclose(novelty["1 − f_mem"]["y"], 1 - run.column("f_mem"), rtol=1e-5)
     assert novelty["authenticity"]["y"][0] == 0.5 and novelty["authenticity"]["y"][-1] == 0

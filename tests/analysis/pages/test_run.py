@@ -8,9 +8,10 @@ from synthetic_runs import evaluations, write_run
 
 from diffmem.analysis.comparison import TIMES, Rules, RunTimes, compare
 from diffmem.analysis.pages.content import Member
-from diffmem.analysis.pages.run import copied_images, ends, run_data
+from diffmem.analysis.pages.run import copied_images, ends, run_data, threshold_of
 from diffmem.analysis.runs import read_runs
 from diffmem.errors import DataError
+from diffmem.files import write_atomic
 
 
 def member_of(run, **rules):
@@ -26,19 +27,28 @@ def run(tmp_path):
 def test_times_config_cost_and_provenance_are_those_of_the_run(run):
     (run.folder / "config.yaml").write_text("seed: 3\nmodel:\n  init_args:\n    width: null\n")
     (run.folder / "identity.json").write_text(json.dumps({"training": {"data.n": 64, "shuffle": True}, "protocol": {}}))
-    (run.folder / "provenance.json").write_text(json.dumps({"starts": [{"step": 0, "packages": {"torch": "2"}}]}))
+    (run.folder / "provenance.json").write_text(
+        json.dumps({"starts": [{"step": 0, "packages": {"torch": "2"}}, 1], "ranks": [0, 1]})
+    )
     (run.folder / "metrics.csv").write_text(
         "step,loss,lr,seconds,seconds_evaluating\n50,0.5,1,60,20\n100,0.25,1,60,40\n"
     )
+    for step in (50, 100):
+        write_atomic(run.folder / f"checkpoints/step-{step:08d}.ckpt", bytes(3_000_000))
     member = member_of(run, quality_level=6.0)
     shown, times = run_data(member, "updates"), member.views[0].times
     (view,) = shown["views"]
     assert {time["symbol"]: time["text"] for time in view["times"]}["τ_mem"] == str(times["mem"])
-    assert view["times"][0]["value"] == times["gen"].value
+    assert [time["symbol"] for time in view["times"]] == ["τ_gen", "τ_mem", "τ_overfit"]
+    for time, name in zip(view["times"], ("gen", "mem", "overfit"), strict=True):
+        assert (time["value"], time["low"], time["high"]) == (times[name].value, times[name].low, times[name].high)
+    assert ["n", "64"] in shown["facts"] and ["optimizer", "Adam"] in shown["facts"]
     assert shown["config"] == [["seed", "3"], ["model.init_args.width", "null"]]
     assert shown["differs"] == [["data.n", "64"], ["shuffle", "true"]]
-    assert ["starts[0].packages.torch", "2"] in shown["provenance"]
+    assert ["starts[0].packages.torch", "2"] in shown["provenance"] and ["ranks", "0, 1"] in shown["provenance"]
     assert ["time", "2.0 min"] in shown["cost"] and ["of it evaluations", "50%"] in shown["cost"]
+    assert ["updates", "100, 1.67 a second beside the evaluations"] in shown["cost"]
+    assert ["checkpoints", "2 of 3.0 MB"] in shown["cost"]
     (training,) = [panel for panel in view["panels"] if panel["title"] == "Training loss"]
     assert training["x"] == [50, 100] and training["curves"][0]["y"] == [0.5, 0.25]
     assert len(view["table"]["rows"]) == len(run.table)
@@ -49,7 +59,28 @@ def test_a_time_that_was_not_reached_is_marked_as_a_bound(tmp_path):
     run = read_runs([write_run(tmp_path, evaluations(4096, 0, steps=[0, 10, 20, 40, 80]))])[0]
     (view,) = run_data(member_of(run), "updates")["views"]
     (mem,) = [time for time in view["times"] if time["symbol"] == "τ_mem"]
-    assert mem["censored"] and mem["value"] == 80 and mem["text"].startswith(">")
+    assert mem["censored"] and mem["value"] == mem["high"] == 80 and mem["text"].startswith(">")
+
+
+def test_the_table_has_six_digits_and_no_column_without_a_value(run):
+    run.table["kid"], run.table["density"] = float("nan"), 1.23456789
+    run.table.loc[2, "density"] = float("nan")
+    (view,) = run_data(member_of(run), "updates")["views"]
+    columns = dict(zip(view["table"]["header"], zip(*view["table"]["rows"], strict=True), strict=True))
+    assert "kid" not in columns and "n" not in columns
+    assert columns["density"][:3] == (1.23457, 1.23457, None) and columns["step"][1] == 10
+
+
+def test_copies_are_told_by_the_threshold_of_the_run(run):
+    assert threshold_of(run) == 1 / 3
+    run.table["threshold"] = 0.25
+    assert threshold_of(run) == 0.25
+
+
+def test_a_view_is_named_with_what_sets_it_apart(tmp_path):
+    table = evaluations(64, 0).assign(weights="raw", guidance=3, sampler="ddim-50")
+    shown = run_data(member_of(read_runs([write_run(tmp_path, table)])[0]), "updates")
+    assert shown["views"][0]["facts"] == [["weights", "raw"], ["guidance", "3"], ["sampler", "ddim-50"]]
 
 
 def test_a_damaged_record_is_named(run):

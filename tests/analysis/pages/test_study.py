@@ -125,6 +125,19 @@ def test_times_of_classes_are_those_of_the_comparison_of_classes(tmp_path):
     assert [row[4] for row in table["rows"]] == [str(each.tau_mem) for each in content.classes]
 
 
+def test_classes_have_the_names_of_the_groups_on_the_page(tmp_path):
+    for name, flip in (("0ab", False), ("1ab", True)):
+        table = evaluations(64, 0, setting=name)
+        folder = write_run(tmp_path / name, table)
+        rows = [f"{step},0,250,{f}" for step, f in zip(table["step"], table["f_mem"], strict=True)]
+        (folder / "per_class.csv").write_text("\n".join(["step,label,num_samples,f_mem", *rows]) + "\n")
+        training = {"optimizer": "Adam", **({"data.flip": True} if flip else {})}
+        (folder / "identity.json").write_text(json.dumps({"schema": 1, "protocol": {}, "training": training}))
+    content = content_of(read_runs([tmp_path]), Rules(by=("setting",), num_draws=100))
+    names = [group.name for group in content.comparison.groups]
+    assert [each.group for each in content.classes] == names == ["baseline", "flip=True"]
+
+
 def test_an_effect_of_which_only_a_bound_is_known_is_a_bound(tmp_path):
     effects = study_data(content_of_weight_decay(tmp_path, 10_000))["effects"]
     (mem,) = [each for each in effects if each["quantity"] == "τ_mem"]
