@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import ndtri
+from scipy.stats import beta
 from synthetic_runs import WIDTH, f_mem_curve, log_steps
 
-from diffmem.analysis.timescales import tau_gen, tau_mem, tau_overfit, tau_rise
+from diffmem.analysis.timescales import _posterior_quantiles, tau_gen, tau_mem, tau_overfit, tau_rise
 from diffmem.errors import ConfigError, DataError
 
 STEPS = [0, 100, 1000, 10_000, 100_000]
@@ -63,6 +64,8 @@ def test_a_curve_that_cannot_support_a_time_is_refused(steps, f_mem, reason):
 def test_a_level_below_one_sample_is_refused():
     with pytest.raises(DataError, match="one sample"):
         tau_mem(STEPS, [0, 0, 0.1, 0.5, 0.6], num_samples=50)
+    with pytest.raises(DataError, match="with num_samples 50"):
+        tau_mem(STEPS, [0, 0, 0.1, 0.5, 0.6], num_samples=[500, 500, 50, 500, 500])
 
 
 @pytest.mark.parametrize("level", [0, 1, -0.5, math.nan])
@@ -75,6 +78,13 @@ def test_a_fraction_stored_in_single_precision_reaches_its_level():
     """5 of 500 is 1%, also as the float32 0.00999999978."""
     f_mem = np.array([0, 0, 0.01, 0.5, 0.6], dtype=np.float32)
     assert tau_mem(STEPS, f_mem, num_samples=500).value == pytest.approx(1000)
+    assert not tau_mem(STEPS, np.float32([0, 0, 0, 0.01, 0.01]), num_samples=500).censored
+
+
+def test_draws_are_quantiles_of_the_jeffreys_posterior():
+    counts, totals, u = np.array([0.0, 3, 3, 50]), np.array([500.0, 500, 100, 50]), np.array([0.025, 0.3, 0.9])
+    expected = beta.ppf(u[:, None], counts + 0.5, totals - counts + 0.5)
+    np.testing.assert_allclose(_posterior_quantiles(counts, totals, u), expected, rtol=1e-9)
 
 
 def test_no_hits_of_few_samples_do_not_exclude_memorization():
@@ -143,6 +153,9 @@ def test_tau_overfit_is_the_minimum_between_its_neighbours():
 
 def test_tau_overfit_is_censored_while_the_loss_falls():
     assert tau_overfit(STEPS, [1, 0.5, 0.3, 0.2, 0.1]).value_text == "> 10000"
+    unsure = tau_overfit(STEPS, [1, 0.5, 0.4, 0.2, 0.21], std=[0.05] * 5)
+    falling = np.isinf(unsure.draws_high)
+    assert 0.2 < falling.mean() < 0.8 and np.allclose(unsure.draws_low[falling], 10_000)
 
 
 def test_tau_overfit_widens_with_the_errors():
