@@ -69,6 +69,8 @@ def locked(path: Path, wait: bool) -> Iterator[None]:
     from filelock import FileLock, Timeout  # a tenth of a second, more than the status of a run takes
 
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.touch()  # filelock would wait for ever for a file that cannot be made
     # not its lock of a file's existence, which would outlive a process that was killed on another machine
     lock = FileLock(path, timeout=-1 if wait else 0, fallback_to_soft=False)
     try:

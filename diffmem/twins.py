@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffmem.command_line import Parser, add_sampling, exit_code_of, writing
-from diffmem.errors import EXIT_DONE, DataError, parameters_of, require_at_least
+from diffmem.errors import EXIT_DONE, parameters_of, require_at_least
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LEVEL = 0.5
 _PAIRS = 8
+_FEWEST_STEPS = 3
 
 
 def main(args: list[str] | None = None) -> int:
@@ -108,14 +109,16 @@ def _columns(agreement: Agreement) -> dict[str, float]:
 
 
 def tau_twin(rows: list[dict[str, Any]]) -> str:
-    """The time after which more than half of the samples are nearer to their own training images than to the twin."""
+    """The time after which more than half of the samples are nearer to their own training images than to the twin.
+
+    In updates, with its 95% interval, as text; why it is not known from fewer than three rows of ``twins.csv``.
+    """
     from diffmem.analysis.timescales import tau_mem
 
     steps, shares = [row["step"] for row in rows], [row["share_own"] for row in rows]
-    try:
-        return str(tau_mem(steps, shares, rows[0]["num_samples"], level=_LEVEL))
-    except DataError as error:
-        return f"not known: {error}"
+    if len(steps) < _FEWEST_STEPS:
+        return f"not known: {len(steps)} steps that both have saved, expected at least {_FEWEST_STEPS}"
+    return str(tau_mem(steps, shares, rows[0]["num_samples"], level=_LEVEL))
 
 
 def _draw(rows: list[dict[str, Any]], path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -119,6 +120,12 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         write_atomic(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path], "and nothing else"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder in which no file can be made")
+def test_a_lock_that_cannot_be_made_is_not_waited_for():
+    with pytest.raises(OSError), locked(Path("/proc/.lock"), wait=True):
+        pass
 
 
 def test_a_lock_is_let_go(tmp_path):

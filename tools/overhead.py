@@ -98,9 +98,21 @@ def trained_in_scratch(arguments: list[str], *callbacks: pl.Callback) -> Iterato
 
 
 def measure(arguments: list[str]) -> list[tuple[float, float]]:
-    """(trainer's, bare) seconds a step for pairs of blocks of 25 steps; the first pair warms up and is left out."""
+    """(trainer's, bare) seconds a step for pairs of blocks of 25 steps; the first pair warms up and is left out.
+
+    Raises:
+        ConfigError: A run of fewer than two blocks.
+        UserError: The arguments make no run.
+    """
     bare = BareLoop()
-    with trained_in_scratch(arguments, bare):
+    with trained_in_scratch(arguments, bare) as cli:
+        if len(bare.seconds) < 2:
+            raise ConfigError(
+                "trainer.max_steps",
+                got=cli.trainer.max_steps,
+                expected=f"at least {2 * _BLOCK}, of which the first {_BLOCK} warm up",
+                remedy="set --trainer.max_steps",
+            )
         return bare.seconds[1:]
 
 

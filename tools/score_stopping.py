@@ -10,6 +10,7 @@ many runs of each setting ended well.
 
 import argparse
 import itertools
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -113,10 +114,10 @@ def _score_all(options: argparse.Namespace) -> int:
     runs = read_runs([options.root])
     measured = [run for run in runs if run.folder is not None and (run.folder / UNSEEN).exists()]
     if not measured:
-        folder = runs[0].folder
+        folder, out = (shlex.quote(str(each)) for each in (runs[0].folder, runs[0].folder / UNSEEN))
         raise DataError(
             str(options.root), got=f"no {UNSEEN}", expected="runs measured on their second held-out set",
-            remedy=f"python -m diffmem.evaluate {folder} --at=scheduled --data.test_index=1 --out={folder}/{UNSEEN}",
+            remedy=f"python -m diffmem.evaluate {folder} --at=scheduled --data.test_index=1 --out={out}",
         )  # fmt: skip
     rows = []
     for run in measured:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from diffmem.command_line import Parser, exit_code_of
-from diffmem.errors import EXIT_DONE, EXIT_FAILED, ConfigError
+from diffmem.errors import EXIT_DONE, EXIT_FAILED, ConfigError, parameters_of, require_at_least
 from diffmem.jobs.grid import Task, find_task, read_grid
 
 SCRIPT = Path(__file__).resolve().parent.parent / "sbatch" / "fit_array.sbatch"
@@ -22,7 +22,8 @@ def command(tasks: list[Task], chosen: str | None, at_once: int | None, options:
     """The ``sbatch`` command for the tasks that ``chosen`` names, all of them where it is None.
 
     Raises:
-        ConfigError: A task that the grid does not have, or an option that is derived from the grid.
+        ConfigError: A task that the grid does not have, fewer than one at once, or an option of sbatch that follows
+            from the grid.
     """
     everything = f"1-{len(tasks)}" if len(tasks) > 1 else "1"
     numbers = everything if chosen is None else chosen
@@ -30,8 +31,12 @@ def command(tasks: list[Task], chosen: str | None, at_once: int | None, options:
         raise ConfigError(
             "--tasks", got=repr(numbers), expected="numbers and ranges, e.g. 1-4,7", remedy="change --tasks"
         )
-    for number in re.findall(r"\d+", numbers):
-        find_task(tasks, number)
+    for each in numbers.split(","):
+        first, *last = (find_task(tasks, number).number for number in each.split("-"))
+        if last and last[0] < first:
+            raise ConfigError("--tasks", got=each, expected="FIRST-LAST, ascending", remedy="change --tasks")
+    with parameters_of():
+        require_at_least(1, at_once=at_once)
     derived = {"--array", "-a", "--output", "-o", "--job-name", "-J"}
     for option in options:
         if option.partition("=")[0] in derived:

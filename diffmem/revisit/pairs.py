@@ -1,5 +1,6 @@
 """Two runs of one model on disjoint training images."""
 
+import warnings
 from pathlib import Path
 
 from diffmem.errors import DataError
@@ -7,7 +8,19 @@ from diffmem.revisit.reopen import ReopenedRun, saved_steps
 
 
 def check_disjoint(a: ReopenedRun, b: ReopenedRun) -> None:
-    """Raise DataError for runs that share training images, on which they would agree, or have images of two sources."""
+    """Refuse runs that share training images, on which they would agree; say what else they differ in.
+
+    Raises:
+        DataError: They share training images, or have images of two sources.
+    """
+    trainings = a.cli.identity.training, b.cli.identity.training
+    differing = [
+        key
+        for key in sorted({*trainings[0], *trainings[1]} - {"data.index", "seed"})
+        if trainings[0].get(key) != trainings[1].get(key)
+    ]
+    if differing:
+        warnings.warn(f"the runs differ in {', '.join(differing)}, not in their training images alone", stacklevel=1)
     shared = set(a.data.train_positions) & set(b.data.train_positions)
     if shared or a.data.fingerprint() != b.data.fingerprint():
         raise DataError(

@@ -1,5 +1,6 @@
 """Times of a run with narrow intervals: steps between the scheduled ones and more samples, where they matter."""
 
+import shlex
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -97,7 +98,20 @@ def refine(
         measuring = _Measuring(folder, Path(kept))
         if "mem" in names:
             _require_samples(measuring, levels.mem)
-        return {name: _refine(measuring, _reader(folder, name, levels), precision, budget) for name in names}
+        readers = {name: _reader(folder, name, levels) for name in names}
+        for name, reader in readers.items():
+            _require_passed(name, reader.time(reader.points(measuring.rows)))
+        return {name: _refine(measuring, reader, precision, budget) for name, reader in readers.items()}
+
+
+def _require_passed(name: str, found: Estimate) -> None:
+    if found.censored:
+        raise DataError(
+            f"--refine={name}",
+            got=f"a time beyond step {found.last_text}",
+            expected="a time that the run has passed",
+            remedy="train it longer, with a larger --trainer.max_steps",
+        )
 
 
 def _require_samples(measuring: "_Measuring", level: float) -> None:
@@ -116,13 +130,6 @@ def _refine(measuring: "_Measuring", reader: "_Reader", precision: float, budget
     start, updates = time.perf_counter(), measuring.updates
     points = reader.points(measuring.rows)
     found = Refinement(reader.time(points), reader.time(points))
-    if found.before.censored:
-        raise DataError(
-            "refinement",
-            got=f"a time beyond step {found.before.last_text}",
-            expected="a time that the run has passed",
-            remedy="train it longer, with a larger --trainer.max_steps",
-        )
     while not (reached := is_precise(found.after, precision)):
         step = next_step(
             reader.foresee, points, measuring.price, measuring.size, measuring.newest, precision, _MOST_SETS
@@ -162,7 +169,7 @@ class _Measuring:
                 str(folder),
                 got="no rows in evaluations.csv",
                 expected="a run that was measured",
-                remedy=f"restore the file, or python -m diffmem.evaluate {folder} --checkpoints=all",
+                remedy=f"restore the file, or python -m diffmem.evaluate {shlex.quote(str(folder))} --checkpoints=all",
             )
         self.rows = {**scheduled, **read_steps(self._table)}
         self.size, self.newest = self._run.evaluation.samples.num, max(self._states, default=0)

@@ -146,7 +146,16 @@ def test_the_array_follows_from_the_grid(tmp_path):
     assert command[-1] == str(path)
     assert str(tasks[3].log()) == "logs/g/4.log"
     assert submit.command(tasks, "1-2,7", None, [])[1] == "--array=1-2,7"
-    for chosen, options in (("8", []), ("a", []), ("", []), (None, ["--array=1-3"]), (None, ["-o", "x"])):
+    with pytest.raises(ConfigError, match="--at-once: got 0"):
+        submit.command(tasks, None, 0, [])
+    for chosen, options in (
+        ("8", []),
+        ("a", []),
+        ("", []),
+        ("1,3-2", []),
+        (None, ["--array=1-3"]),
+        (None, ["-o", "x"]),
+    ):
         with pytest.raises(ConfigError):
             submit.command(tasks, chosen, None, options)
 

@@ -70,6 +70,7 @@ def test_what_cannot_be_refined_is_one_line(finished_run, tmp_path, capsys):
         (["--refine=mem", "--out=x.csv"], 2, "--refine: got --out beside it"),
         (["--refine=mem", "--prdc.k=5"], 2, "--refine: got --prdc.k=5 beside it"),
         (["--refine=gen"], 3, "set --quality-level"),
+        (["--refine=overfit,gen", "--quality-level=1e-9"], 3, "got a time beyond step"),
         (["--refine=often"], 2, "got 'often', expected one of gen, mem, overfit"),
         (["--refine="], 2, "got '', expected one of gen, mem, overfit"),
         (["--refine=mem", "--budget=0"], 2, "--budget: got 0"),
