@@ -41,7 +41,8 @@ class EarlyStopping(EvaluationObserver):
         quality_level: Largest FID or Fréchet distance that counts as good, as the level of τ_gen; None for no bound,
             except for ``"clocks"``, which needs one.
         plateau_factor: Largest ratio to the best quality that counts as equally good.
-        previous: Finished runs of the same setting at other n; from two on, τ_mem of this run is predicted.
+        previous: Finished runs of the same setting at other n; from two on, τ_mem of this run is predicted, at f_mem of
+            1%, or at ``level`` with ``"clocks"``.
 
     Raises:
         ConfigError: An unknown mode or rule, a level that is not positive, a factor below 1, or a single previous run;
@@ -72,7 +73,7 @@ class EarlyStopping(EvaluationObserver):
         self.rule: Rule = "f_mem" if rule == "clocks" else rule
         with parameters_of("early_stopping"):
             check_rule(self.rule, level, plateau_factor, quality_level)
-        self.mem_level = MEMORIZATION_LEVEL if level is None else level
+        self.mem_level = level if self.ends_when_known and level is not None else MEMORIZATION_LEVEL
         self.level = None if self.ends_when_known else level
         if previous is not None and len(previous) < 2:
             raise ConfigError(
@@ -96,7 +97,7 @@ class EarlyStopping(EvaluationObserver):
                 remedy="set --early_stopping.rule=loss_split",
             )
         if self.previous:
-            predict_from(self.previous, data.n)
+            predict_from(self.previous, data.n, level=self.mem_level)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.mode is None:
@@ -105,8 +106,9 @@ class EarlyStopping(EvaluationObserver):
         self._rows = [row for row in rows if int(row["step"]) <= trainer.global_step]
         if self.previous:
             n, setting = len(trainer.datamodule.train_images), _setting(trainer)  # type: ignore[attr-defined]
-            self.prediction = predict_from(self.previous, n, setting)
-            self._say(trainer, f"memorization is predicted at step {self.prediction}, from {len(self.previous)} runs")
+            self.prediction = predict_from(self.previous, n, setting, self.mem_level)
+            level = f"{100 * self.mem_level:g}%"
+            self._say(trainer, f"f_mem ≥ {level} is predicted at step {self.prediction}, from {len(self.previous)} runs")
         if self._rows:
             self._decide(trainer)
             if self.window and self.window.best == trainer.global_step:  # its checkpoint may have been cut off
@@ -160,13 +162,16 @@ def _setting(trainer: pl.Trainer) -> object:
     return next((identity.get("setting") for identity in identities), None)
 
 
-def predict_from(runs: Sequence[str | Path], n: int, setting: object = None) -> Prediction:
+def predict_from(
+    runs: Sequence[str | Path], n: int, setting: object = None, level: float = MEMORIZATION_LEVEL
+) -> Prediction:
     """τ_mem at ``n`` training images from finished runs at other n, with a prediction interval.
 
     Args:
         runs: Folders of runs.
         n: Number of training images.
         setting: What their column ``setting`` must say; None for any, the same in all.
+        level: f_mem at τ_mem.
 
     Raises:
         DataError: A run cannot be read, the runs are of different settings, or they do not predict anything.
@@ -180,5 +185,5 @@ def predict_from(runs: Sequence[str | Path], n: int, setting: object = None) -> 
             expected="runs that differ from this one in n, index, seed and length alone",
             remedy="name runs of this model and optimizer at other n",
         )
-    estimates = [tau_mem(run.column("step"), run.column("f_mem"), run.num_samples) for run in found]
+    estimates = [tau_mem(run.column("step"), run.column("f_mem"), run.num_samples, level=level) for run in found]
     return predict([run.n for run in found], estimates, n)

@@ -3,13 +3,14 @@
 import argparse
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffmem.command_line import Parser, exit_code_of, writing
-from diffmem.errors import EXIT_DONE
+from diffmem.errors import EXIT_DONE, ConfigError
 from diffmem.files import write_atomic
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ def _dynamics(arguments: argparse.Namespace) -> None:
 
     from diffmem.theory import figures, studies
 
+    if not arguments.tau_min < arguments.tau_max:
+        raise ConfigError("--tau-max", got=arguments.tau_max, expected=f"above --tau-min = {arguments.tau_min:g}",
+                          remedy="raise it")  # fmt: skip
     times = np.geomspace(arguments.tau_min, arguments.tau_max, 241)
     curves, summary = studies.dynamics(_setting(arguments), arguments.psi_n, times, arguments.step)
     _write(arguments.out, dynamics=curves, dynamics_summary=summary)
@@ -98,8 +102,8 @@ def _times(arguments: argparse.Namespace) -> None:
     _write(arguments.out, times=summary)
     _show(predicted)
     names = ["tau_best", "tau_onset", "tau_half"]
-    spread = [f"{name}_{end}" for name in names for end in ("low", "high")]
-    _show(summary[["dim", "psi_n", "seeds", *sorted(names + spread), "half_over_paper", "half_over_third"]])
+    spread = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
+    _show(summary[["dim", "psi_n", "seeds", *spread, "half_over_paper", "half_over_third"]])
     figures.times(summary, setting, arguments.out / "times.png")
 
 
@@ -148,6 +152,13 @@ def _positive(text: str) -> float:
     return value
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"got {text}, expected a finite number")
+    return value
+
+
 def _whole(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -163,7 +174,7 @@ def _population(text: str) -> tuple[tuple[float, float], ...]:
     return pairs
 
 
-_positive.__name__, _whole.__name__ = "number", "whole number"
+_positive.__name__, _finite.__name__, _whole.__name__ = "number", "number", "whole number"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -220,7 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     exponents.add_argument("--psi-p", type=_positive, default=16.0, help="p/d")
     exponents.add_argument("--psi-n", type=_positive, nargs="+", default=[1.0, 2.0, 4.0, 8.0], help="n/d")
     exponents.add_argument("--dim", type=_whole, default=50, help="d")
-    exponents.add_argument("--decay", type=float, nargs="+", default=[0.0, 1.0, 2.0],
+    exponents.add_argument("--decay", type=_finite, nargs="+", default=[0.0, 1.0, 2.0],
                            help="eigenvalues j^−DECAY of Σ, of mean 1; 0 is isotropic")  # fmt: skip
     exponents.add_argument("--seeds", type=_whole, default=2, help="independent W and images, counted up from --seed")
     return parser

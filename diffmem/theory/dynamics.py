@@ -131,7 +131,7 @@ class TrainingDynamics:
         train = _loss_train(self.eigenvalues, self.coefficients, decay)
         if self.score_norm is None:
             return TrainingCurves(tau.cpu().numpy(), train.cpu().numpy())
-        f = (1 - decay) / self.eigenvalues if step is not None else -torch.expm1(decay.log()) / self.eigenvalues
+        f = (1 - decay) / self.eigenvalues
         test = 1 + ((f @ self.quadratic * f).sum(1) - 2 * f @ self.linear) / self.dim
         score = (test - 1) / self.delta + self.score_norm
         return TrainingCurves(*(curve.cpu().numpy() for curve in (tau, train, test, score)))

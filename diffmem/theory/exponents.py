@@ -55,7 +55,8 @@ def exponents(
     """Times of :func:`gap_times` for ``seeds`` seeds, and ``decay, criterion, level, exponent, low, high, points``.
 
     The exponent is the least-squares slope of log τ over log psi_n, with its 95% Student interval. It is given where
-    the level is reached at every psi_n; the last criterion is the exponent of the final L_gen itself.
+    the level is reached at every psi_n and there are three times or more; the last criterion is the exponent of the
+    final L_gen itself.
     """
     tables = [
         gap_times(dataclasses.replace(setting, seed=seed), psi_n, decay)

@@ -153,7 +153,8 @@ def phase(setting: Setting, psi_p: Sequence[float], psi_n: Sequence[float], time
 def measured_times(setting: Setting, psi_n: Sequence[float]) -> pd.DataFrame:
     """``dim, seed, psi_n, tau_best, tau_onset, tau_half`` of one seed.
 
-    τ_best is where E_score is least, τ_onset and τ_half where L_gen reaches 10% and 50% of its end at τ = ∞.
+    τ_best is where E_score is least, not a number where it falls to the end, τ_onset and τ_half where L_gen reaches
+    10% and 50% of its own end at τ = ∞.
     """
     rows = []
     for ratio, run in training_runs(setting, psi_n):
@@ -240,14 +241,18 @@ def _nested_moments(
 def _least_score_error(
     run: TrainingDynamics, times: NDArray[np.float64], step: float | None = None
 ) -> tuple[float, float]:
-    """τ and value of the least E_score, first on ``times``, then a hundred times finer around it."""
+    """τ and value of the least E_score, first on ``times``, then a hundred times finer around it.
+
+    τ is not a number where E_score is least at an end of ``times``.
+    """
+    coarse = times
     for _ in range(2):
         error = run.curves(times, step).score_error
         assert error is not None
         best = int(np.argmin(error))
         found = float(times[best]), float(error[best])
         times = np.geomspace(times[max(best - 1, 0)], times[min(best + 1, len(times) - 1)], 201)
-    return found
+    return (found[0] if coarse[0] < found[0] < coarse[-1] else math.nan), found[1]
 
 
 def _reached(times: NDArray[np.float64], share: NDArray[np.float64], level: float) -> float:

@@ -100,6 +100,8 @@ def test_two_runs_predict_the_time_of_a_third(tmp_path):
     prediction = predict_from([tmp_path / "100", tmp_path / "200"], 800)
     assert prediction.low < 8000 < prediction.high
     assert prediction.value == pytest.approx(8000, rel=0.3)
+    later = predict_from([tmp_path / "100", tmp_path / "200"], 800, level=0.04)  # f_mem grows as the square of the step
+    assert later.value / prediction.value == pytest.approx(2, rel=0.1)
 
 
 def test_runs_of_other_settings_predict_nothing(tmp_path):

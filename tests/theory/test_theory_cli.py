@@ -76,6 +76,8 @@ def test_exponents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ["spectrum", "--population", "1:0.5"],
         ["dynamics", "--dim", "10", "--psi-n", "0.001"],
         ["dynamics", "--dim", "4", "--psi-p", "4", "--psi-n", "2", "--step", "1e9"],
+        ["dynamics", "--dim", "4", "--psi-p", "4", "--psi-n", "2", "--tau-min", "10", "--tau-max", "1"],
+        ["exponents", "--dim", "4", "--psi-p", "4", "--psi-n", "1", "2", "--decay", "nan"],
         ["phase", "--activation", "gelu"],
         ["times", "--seeds", "0"],
         ["spectrum", "--dim", "100000"],
