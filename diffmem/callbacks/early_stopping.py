@@ -107,8 +107,8 @@ class EarlyStopping(EvaluationObserver):
         if self.previous:
             n, setting = len(trainer.datamodule.train_images), _setting(trainer)  # type: ignore[attr-defined]
             self.prediction = predict_from(self.previous, n, setting, self.mem_level)
-            level = f"{100 * self.mem_level:g}%"
-            self._say(trainer, f"f_mem ≥ {level} is predicted at step {self.prediction}, from {len(self.previous)} runs")
+            predicted = f"at step {self.prediction}, from {len(self.previous)} runs"
+            self._say(trainer, f"f_mem ≥ {100 * self.mem_level:g}% is predicted {predicted}")
         if self._rows:
             self._decide(trainer)
             if self.window and self.window.best == trainer.global_step:  # its checkpoint may have been cut off
