@@ -59,6 +59,14 @@ def test_losses_at_further_times_are_criteria_of_their_own():
     assert rungs(runs)["L_gen at 0.1 ≥ 0.2"].law.exponent == pytest.approx(0.5, abs=0.02)
 
 
+def test_a_loss_is_compared_with_its_lowest_value_so_far():
+    """It falls from 2 to 1 by step 100, and from 10 n on it rises: +20% is 20% above 1, not above 2."""
+    runs = [run(n, loss_test=np.maximum(np.maximum(1, 2 - STEPS / 100), STEPS / (10 * n))) for n in (32, 64, 128)]
+    law = rungs(runs)["L_test +20%"].law
+    assert law.exponent == pytest.approx(1, abs=0.02)
+    assert law.at(64) == pytest.approx(1.2 * 640, rel=0.03)
+
+
 def test_seeds_on_one_subset_are_one_point_and_subsets_of_their_own_are_several():
     late = [0.8, 1.0, 1.3]
     shared = [run(n, seed, 0, late[seed]) for n in (32, 64, 128) for seed in range(3)]

@@ -17,10 +17,11 @@ def test_an_order_counts_only_where_no_reading_turns_it_round(tmp_path):
     turned = [row("L_test", "its minimum", 100), *clear[2:]]
     not_yet = [*clear[:2], row("f_mem", "1% and more", 40, censored=True)]
     never = [row("L_test", "its minimum", 15, censored=True), row("f_mem", "1% and more", 15, censored=True)]
+    bound = [row("L_test", "its minimum", 5, censored=True), *clear[2:]]
     unread = [*clear[:2], row("f_mem", "1% and more", None)]
     tied = [row("L_test", "its minimum", 50), *clear[2:]]
-    (found,) = precedence([clear, mixed, turned, not_yet, never, unread, tied])
-    assert found == {"first": "L_test", "second": "f_mem", "runs": 6, "before": 2, "after": 1, "depends": 3}
+    (found,) = precedence([clear, mixed, turned, not_yet, never, unread, tied, bound])
+    assert found == {"first": "L_test", "second": "f_mem", "runs": 7, "before": 2, "after": 1, "depends": 4}
     assert draw_order([(64, clear), (128, not_yet), (64, unread)], tmp_path / "order.png").stat().st_size > 5000
 
 

@@ -90,6 +90,14 @@ def test_settings_are_named_by_what_they_change_of_the_central_one(atlas):
     assert "0/Adam-n64-i0-s0" in content.comparison.notes[0]
 
 
+def test_settings_are_named_by_what_they_change_of_the_baseline_that_is_asked_for(atlas):
+    content = content_of(read_runs([atlas]), Rules(by=("setting",), num_draws=100), against="data.flip=true")
+    names = [group.name for group in content.comparison.groups]
+    assert names == ["baseline", "flip=default", "flip=default, dropout=0.1"]
+    assert content.comparison.groups[0].runs[0].run.folder.parent.name == "2"
+    assert [next(rung.group for rung in group.ladder) for group in content.comparison.groups] == names
+
+
 def test_settings_that_differ_in_the_rate_too_are_named_with_it(atlas):
     for number, rate in ((7, 0.1), (8, 0.2)):
         folder = write_run(atlas / str(number), evaluations(64, 0, setting=f"{number}ab", lr=rate, optimizer="SGD"))

@@ -56,6 +56,12 @@ def test_copies_are_counted_and_the_first_step_of_each_image_is_found(tmp_path):
     assert early["share"][int(0.75 * len(early["share"]))] == pytest.approx(1 / 3, abs=1e-4)
 
 
+def test_a_ratio_at_the_threshold_is_no_copy(tmp_path):
+    write(tmp_path, 10, [[1, 4], [0.99, 4], [0, 0]], [[0, 1], [1, 0], [2, 0]])
+    (step,) = Album(tmp_path, 0.25).within(10**6)["steps"]
+    assert step["copies"] == [1, 2] and step["num_copies"] == 2
+
+
 def test_each_picture_is_at_its_place_on_the_sheet(tmp_path):
     count = COLUMNS + 3
     write(tmp_path, 10, [[1, 2]] * count, [[2 * i, 0] for i in range(count)])
@@ -77,6 +83,8 @@ def test_large_pictures_are_made_smaller_and_steps_left_out_to_fit(tmp_path):
     album = Album(tmp_path, 1 / 3)
     whole = album.within(album.size)
     assert whole["tile"] == [64, 64] and whole["left_out"] == 0 and whole["num_places"] == 9
+    write(tmp_path, 9, [[1, 2]], [[9, 50]])
+    assert [step["step"] for step in Album(tmp_path, 1 / 3).within(album.size // 2)["steps"] if step["sheet"]][-1] == 9
     some = album.within(album.size // 2)
     assert [step["step"] for step in some["steps"] if step["sheet"]] == [0, 4, 8]
     assert some["left_out"] == 6

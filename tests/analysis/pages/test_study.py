@@ -2,17 +2,20 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic_runs import Truth, evaluations, write_run, write_study
+from synthetic_runs import Truth, evaluations, log_steps, write_run, write_study
 
 from diffmem.analysis.comparison import Rules
+from diffmem.analysis.effects import Effect, Effects, Row
 from diffmem.analysis.pages.content import content_of
 from diffmem.analysis.pages.page import write_page
-from diffmem.analysis.pages.study import study_data
+from diffmem.analysis.pages.study import _effects, study_data
 from diffmem.analysis.report import HEADER, table_rows
 from diffmem.analysis.runs import read_runs
+from diffmem.analysis.sizes import size_table
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +41,27 @@ def test_points_are_times_and_the_law_passes_near_them(content):
     assert mem["censored"] == [False, False, False, True]
     cells = [cell.times["mem"] for cell in content.comparison.groups[0].cells]
     assert mem["tau"] == [cell.bound for cell in cells]
+    assert (mem["law"]["n"][0], mem["law"]["n"][-1]) == (64, 8192)
     at_64 = mem["law"]["tau"][mem["law"]["n"].index(64)]
     assert 0.5 < at_64 / mem["tau"][0] < 2
     assert mem["exponent"] == content.comparison.groups[0].laws["mem"].interval_text
+
+
+def test_a_level_that_says_little_is_said_to(tmp_path):
+    write_study(tmp_path, sizes=(64, 128), steps=log_steps(1000))
+    content = content_of(read_runs([tmp_path]), Rules(num_draws=100))
+    assert study_data(content)["tables"][0]["caption"] == f"τ_gen: {content.comparison.level_warning}."
+    assert "levelled off" in content.comparison.level_warning
+
+
+def test_growth_with_the_size_of_the_network_is_shown_where_groups_differ_in_it(tmp_path):
+    for p in (9, 90, 900):
+        write_study(tmp_path / str(p), sizes=(64, 128), num_parameters=p, setting=str(p))
+    content = content_of(read_runs([tmp_path]), Rules(by=(), num_draws=100))
+    (table,) = [
+        each for each in study_data(content)["tables"] if each["title"] == "Growth with the number of parameters"
+    ]
+    assert (table["header"], table["rows"]) == size_table(content.comparison) and len(table["rows"]) == 2
 
 
 def test_the_end_of_an_interval_is_drawn_beyond_the_last_evaluation_where_it_lies_there(tmp_path):
@@ -67,6 +88,7 @@ def test_rungs_and_phases_are_those_of_the_groups(content):
     rungs = {(rung["group"], rung["criterion"]): rung for rung in shown["ladder"]}
     law = next(rung.law for rung in content.comparison.groups[0].ladder if rung.criterion.name == "f_mem ≥ 1%")
     assert rungs["Adam", "f_mem ≥ 1%"]["exponent"] == law.exponent
+    assert (rungs["Adam", "f_mem ≥ 1%"]["low"], rungs["Adam", "f_mem ≥ 1%"]["high"]) == (law.low, law.high)
     assert {point["p"] for point in shown["phases"]} == {270_000, 9}
     json.dumps(shown, allow_nan=False)
 
@@ -136,6 +158,22 @@ def test_classes_have_the_names_of_the_groups_on_the_page(tmp_path):
     content = content_of(read_runs([tmp_path]), Rules(by=("setting",), num_draws=100))
     names = [group.name for group in content.comparison.groups]
     assert [each.group for each in content.classes] == names == ["baseline", "flip=True"]
+
+
+def test_an_end_that_is_open_is_drawn_at_the_bound_or_far_from_the_value():
+    of = {
+        "gen": Effect(2.0, 0.0, math.inf),
+        "mem": Effect(math.nan, 0.5, math.inf, above=1.5),
+        "room": Effect(math.nan, 0.0, 0.9, below=0.6),
+    }
+    row = Row("a.b=1", 64, 0.1, (0.1,), 3, of)
+    rows = (replace(row, factor=""), row, replace(row, factor="c=1", of=dict.fromkeys(of)))
+    shown = {each["quantity"]: each for each in _effects(Effects(None, None, rows))}
+    ends = {name: (each["bound"], each["low"], each["value"], each["high"]) for name, each in shown.items()}
+    assert ends == {
+        "τ_gen": ("", 2 / 9, 2.0, 18.0), "τ_mem": (">", 0.5, 1.5, 1.5), "τ_mem/τ_gen": ("<", 0.6, 0.6, 0.9)
+    }  # fmt: skip
+    assert {each["change"] for each in shown.values()} == {"b=1"}
 
 
 def test_an_effect_of_which_only_a_bound_is_known_is_a_bound(tmp_path):
