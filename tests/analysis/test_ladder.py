@@ -54,6 +54,17 @@ def test_a_gap_that_is_there_from_the_start_is_refused_and_counted():
     assert ladder_row(found["f_mem ≥ 5%"])["exponent"] == found["f_mem ≥ 5%"].law.exponent
 
 
+def test_a_row_has_the_level_that_its_criterion_names_and_stricter_ones_come_later():
+    found = rungs([run(n) for n in (32, 64, 128)])
+    levels = {name: ladder_row(rung)["level"] for name, rung in found.items()}
+    assert (levels["f_mem ≥ 5%"], levels["L_test +20%"]) == (0.05, 0.2)
+    assert (levels["frechet_pixels ≤ 8"], levels["frechet_pixels ≤ 1"]) == (8, 1)
+    by_family = {}
+    for rung in found.values():
+        by_family.setdefault(rung.criterion.family, []).append(rung.criterion.level)
+    assert all(each == sorted(each) for each in by_family.values())
+
+
 def test_losses_at_further_times_are_criteria_of_their_own():
     runs = [run(n, **{"loss_train_t0.1": 0.5, "loss_test_t0.1": 0.5 + STEPS / n**0.5 / 1000}) for n in (32, 64, 128)]
     assert rungs(runs)["L_gen at 0.1 ≥ 0.2"].law.exponent == pytest.approx(0.5, abs=0.02)

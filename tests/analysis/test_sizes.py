@@ -61,6 +61,10 @@ def test_the_figure_shows_tau_mem_over_n(comparison):
     for each, curve in zip(laws, curves, strict=True):
         assert isinstance(each.law, PowerLaw)
         assert curve[0] == pytest.approx(each.law.at(1000) / each.n)
+    (gen, *_) = [each.law for each in size_laws(comparison) if (each.family, each.time) == ("Adam", "gen")]
+    assert gen.at(1000) == pytest.approx(
+        next(y for line in figure.axes[0].lines if len(y := line.get_ydata()) == 20)[0]
+    )
     # times in proportion to n lie on one line, a factor of 4 apart otherwise
     assert curves[0] == pytest.approx(curves[2], rel=0.5)
 

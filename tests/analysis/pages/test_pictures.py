@@ -52,8 +52,23 @@ def test_copies_are_counted_and_the_first_step_of_each_image_is_found(tmp_path):
     assert sorted(late["hits"]) == [[2, 1], [5, 1]]
     assert shown["first"] == {"2": 10, "5": 20}
     np.testing.assert_allclose(early["ratio"], [0.75, 0.1, 0.1])
+    assert early["distance"] == [3, 1, 1] and early["nearest"] == [5, 2, 2]
+    assert early["null"] is None, "no held-out images were kept"
     assert sum(early["share"]) == pytest.approx(1, abs=1e-4)
     assert early["share"][int(0.75 * len(early["share"]))] == pytest.approx(1 / 3, abs=1e-4)
+
+
+def test_all_samples_are_counted_and_copied_images_shown_where_few_are_pictures(tmp_path):
+    kept = write(tmp_path, 10, [[1, 2], [1, 10], [1, 10]], [[4, 0], [2, 0], [7, 0]])
+    null = np.float32([[1, 2], [1, 2]])
+    KeptSamples(kept.images[:1], kept.nearest, kept.distances, null, kept.train_rows, kept.train_images).write(
+        tmp_path, 10
+    )
+    shown = Album(tmp_path, 1 / 3).within(10**6)
+    (step,) = shown["steps"]
+    assert (step["num_samples"], step["num_copies"], len(step["ratio"])) == (3, 2, 1)
+    assert sum(step["null"]) == 1 and step["null"][len(step["null"]) // 2] == 1, "held-out images: all at 1/2"
+    assert {*shown["places"]} == {"4", "2", "7"} and shown["num_places"] == 3
 
 
 def test_a_ratio_at_the_threshold_is_no_copy(tmp_path):

@@ -47,6 +47,12 @@ def test_points_are_times_and_the_law_passes_near_them(content):
     assert mem["exponent"] == content.comparison.groups[0].laws["mem"].interval_text
 
 
+def test_one_run_has_nothing_together(tmp_path):
+    write_run(tmp_path, evaluations(64, 0))
+    content = content_of(read_runs([tmp_path]), Rules(num_draws=100))
+    assert content.comparison is not None and study_data(content) is None
+
+
 def test_a_level_that_says_little_is_said_to(tmp_path):
     write_study(tmp_path, sizes=(64, 128), steps=log_steps(1000))
     content = content_of(read_runs([tmp_path]), Rules(num_draws=100))
