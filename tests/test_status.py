@@ -185,8 +185,8 @@ def test_a_queue_knows_what_files_cannot(tmp_path, tasks, monkeypatch, capsys):
         return capsys.readouterr().out.strip()
 
     assert failed("exit 1") == "1,4", "no SLURM"
-    answer = f"echo '1|PD|{tmp_path}\n2|CG|{tmp_path}\n3|PD|/elsewhere'"
-    assert failed(answer) == "3,4", "1 is to start again, 3 was cancelled"
+    answer = f"echo '1|PD|{tmp_path}\n2|CG|{tmp_path}\n3|PD|/elsewhere\n4|CG|{tmp_path}'"
+    assert failed(answer) == "3,4", "1 is to start again, 3 was cancelled, 4 is about to end"
     status.main(command)
     assert "not in SLURM's queue" in capsys.readouterr().out
 

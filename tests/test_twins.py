@@ -1,10 +1,12 @@
 """Two small runs on disjoint images, from their folders to table, figures and time."""
 
 import pytest
+import torch
 from small_run import SMALL, only_run
 
 from diffmem import fit, twins
 from diffmem.files import read_table
+from diffmem.metrics.twins import Agreement
 from diffmem.revisit.reopen import ReopenedRun
 
 
@@ -33,6 +35,13 @@ def test_table_and_figures_of_two_runs(finished_run, other_run, tmp_path, capsys
     monkeypatch.setattr(ReopenedRun, "load", load_small)
     for whole, parts in zip(rows, twins.compare_twins(finished_run, other_run, 10)[0], strict=True):
         assert {name: float(value) for name, value in whole.items()} == pytest.approx(parts, rel=1e-3), "of any batch"
+
+
+def test_a_row_has_means_their_standard_errors_and_who_is_nearer_to_its_own_images():
+    column = torch.tensor([1.0, 2.0, 3.0, 6.0], dtype=torch.float64)
+    row = twins._columns(Agreement(column, column, column, torch.tensor([0.5, 2.0, 4.0, 5.0], dtype=torch.float64)))
+    assert (row["correlation"], row["share_own"]) == (3, 0.5), "nearer: the first and the last; the second is as near"
+    assert row["distance_std"] == pytest.approx((14 / 3) ** 0.5 / 2)
 
 
 def test_the_time_is_where_half_of_the_samples_are_nearer_to_their_own_images():

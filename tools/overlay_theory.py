@@ -24,6 +24,7 @@ from torch import Tensor
 from diffmem.analysis import style
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.config.parser import CLI
+from diffmem.config.trust import reading_config_of
 from diffmem.data.subset import SubsetData
 from diffmem.errors import EXIT_DONE, ConfigError, DataError
 from diffmem.files import read_table
@@ -58,13 +59,14 @@ def read_run(folder: Path) -> Run:
     """The run in ``folder``.
 
     Raises:
-        ConfigError: It is not full-batch plain SGD of the random-feature model.
-        DataError: It has no config or no table.
+        ConfigError: It is not full-batch plain SGD of the random-feature model, or names classes of others.
+        DataError: It has no config or no table with rows.
     """
     for name in ("config.yaml", "evaluations.csv"):
         if not (folder / name).is_file():
             raise DataError(str(folder), got=f"no {name}", expected="the folder of a run", remedy="give a run's folder")
-    cli = CLI(["--config", str(folder / "config.yaml")])
+    with reading_config_of(folder) as config:
+        cli = CLI(["--config", str(config)])
     model, data = cli.model, cli.datamodule
     if not isinstance(model, RandomFeatures) or model.columns(1)["tau"] is None or data.batch_size % data.n:
         raise ConfigError(
@@ -75,6 +77,8 @@ def read_run(folder: Path) -> Run:
         )
     data.setup()
     rows = read_table(folder / "evaluations.csv")
+    if not rows:
+        raise DataError(str(folder), got="no rows in evaluations.csv", expected="a run", remedy="train it")
     kept = [name for name in ("step", "tau", *CURVES) if name in rows[0]]
     return Run(folder, model, data, pd.DataFrame(rows)[kept].astype(float))
 

@@ -94,6 +94,42 @@ def test_a_quality_that_was_switched_on_later_is_read_from_there(finished_run):
     assert list(reader.points(rows)) == [2, 4, 6]
 
 
+def test_a_price_is_a_share_of_the_network_calls_of_the_run(finished_run, tmp_path):
+    """Six updates of eight images, three calls each, and four sets of 24 samples of three steps."""
+    measuring = refine._Measuring(finished_run, tmp_path)
+    whole = 6 * 3 * 8 + 4 * 24 * 3
+    assert measuring.price(4) == 24 * 3 / whole
+    assert measuring.price(5) == (3 * 8 + 24 * 3) / whole, "one update from the checkpoint of step 4"
+    assert measuring.price(1) == (3 * 8 + 24 * 3) / whole, "from the start"
+
+
+class Measuring:
+    """Measures at a price that is told; f_mem is what the step says."""
+
+    size, newest, updates = 100, 10**6, 0
+
+    def __init__(self, price):
+        self.rows = {step: self.row(step, 100) for step in (0, 100, 200, 400)}
+        self.price = lambda step: price
+
+    @staticmethod
+    def row(step, num_samples):
+        return {"f_mem": min(1.0, step / 1000), "num_samples": num_samples}
+
+    def measure(self, step):
+        known = self.rows.get(step, {"num_samples": 0})["num_samples"]
+        self.rows[step] = self.row(step, known + self.size)
+        return self.rows[step]
+
+
+@pytest.mark.parametrize(("price", "sets"), [(0.6, 0), (0.5, 1), (0.2, 2)])
+def test_no_more_is_spent_than_the_budget(price, sets):
+    reader = refine._reader(None, "mem", refine.Levels(mem=0.15))
+    found = refine._refine(Measuring(price), reader, precision=0.001, budget=0.5)
+    assert (found.sets, found.reached) == (sets, False)
+    assert found.cost == pytest.approx(price * sets)
+
+
 def test_states_that_were_made_go_on_bit_for_bit(finished_run, tmp_path):
     """Step 5 reached from step 3 that was reached from 2 is step 5 reached from 4."""
     fewer = tmp_path / finished_run.name
