@@ -241,10 +241,8 @@ def test_the_exponents_of_the_u_net_are_those_printed(fixed):
         five = (whole["Adam"][name], whole["SGD"][name], paired[name], beside["Adam"][name], beside["SGD"][name])
         cells = ["–" if isinstance(law, str) or "got" in str(law) else printed(law) for law in five]
         assert f"| {name} | {' | '.join(cells)} |" in STATEMENTS
-    assert (
-        f"lie {min(law.exponent for law in paired.values()):.2f} to {max(law.exponent for law in paired.values()):.2f}, not"
-        in STATEMENTS
-    )
+    between = [law.exponent for law in paired.values()]
+    assert f"lie {min(between):.2f} to {max(between):.2f}, not" in STATEMENTS
     assert all(law.high < 0.5 for law in paired.values())
     assert whole["Adam"]["f_mem ≥ 1%"].interval_text in README
 
