@@ -83,6 +83,8 @@ def split_values(values: str) -> list[str]:
 def _range(part: str) -> list[str]:
     ends = re.fullmatch(r"(\d+)\.\.(\d+)", part)
     if ends is None:
+        if re.fullmatch(r"[-+\d.]*\.\.[-+\d.]*", part):
+            raise ConfigError("make_grid", got=part, expected="FIRST..LAST, whole numbers", remedy="e.g. 0..2")
         return [part]
     first, last = int(ends[1]), int(ends[2])
     if first > last:

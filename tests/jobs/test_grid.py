@@ -131,8 +131,11 @@ def test_an_option_without_values_is_refused():
         make_grid.grid_lines(["--data.n=4", "--seed"])
 
 
-@pytest.mark.parametrize(("values", "what"), [("2..0", "ascending"), ("1,1", "each run once")])
-def test_a_list_that_counts_down_or_repeats_is_refused(values, what):
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [("2..0", "ascending"), ("1,1", "each run once"), *((each, "whole numbers") for each in ("0...2", "0..", "-1..2"))],
+)
+def test_a_list_that_counts_down_or_repeats_or_is_no_range_is_refused(values, what):
     with pytest.raises(ConfigError, match=what):
         make_grid.grid_lines([f"--seed={values}"])
 
