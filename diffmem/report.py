@@ -47,20 +47,25 @@ def main(args: list[str] | None = None) -> int:
 def _report(options: argparse.Namespace) -> int:
     if options.watch is not None and options.watch < 1:
         raise ConfigError("--watch", got=options.watch, expected="at least 1 second", remedy="e.g. --watch 30")
-    while True:
-        live = options.watch is not None and any_to_come(options.sources)
-        try:
-            _write(options, options.watch if live else None)
-        except DataError as error:
-            if not live:
-                raise
-            print(f"nothing to show yet: {error}", flush=True)
-        if not live:
-            return EXIT_DONE
-        try:
+    try:
+        while _goes_on(options):
             time.sleep(options.watch)
-        except KeyboardInterrupt:
-            return EXIT_DONE
+    except KeyboardInterrupt:
+        if options.watch is None:
+            raise
+    return EXIT_DONE
+
+
+def _goes_on(options: argparse.Namespace) -> bool:
+    """Write the page; whether it is to be written again."""
+    live = options.watch is not None and any_to_come(options.sources)
+    try:
+        _write(options, options.watch if live else None)
+    except DataError as error:
+        if not live:
+            raise
+        print(f"nothing to show yet: {error}", flush=True)
+    return live
 
 
 def _write(options: argparse.Namespace, refresh_seconds: int | None) -> None:

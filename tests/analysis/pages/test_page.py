@@ -206,6 +206,20 @@ def test_the_page_is_written_again_until_no_run_goes_on(monkeypatch, tmp_path, p
     assert slept == [7, 7] and pages == [7, 7, None]
 
 
+@pytest.mark.parametrize("while_it", ["sleeps", "writes"])
+def test_watching_is_ended_by_hand(monkeypatch, tmp_path, while_it):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "any_to_come", lambda _: True)
+    monkeypatch.setattr(report.time, "sleep", interrupt)
+    monkeypatch.setattr(report, "_write", interrupt if while_it == "writes" else lambda *_: None)
+    assert report.main([str(tmp_path), "--watch"]) == 0
+    with pytest.raises(KeyboardInterrupt):
+        monkeypatch.setattr(report, "_write", interrupt)
+        report.main([str(tmp_path)])
+
+
 def test_a_page_of_runs_that_go_on_loads_itself_again_unless_told_otherwise(monkeypatch, tmp_path, page):
     live = iter([True, False])
     pages = []
