@@ -11,7 +11,8 @@ from diffmem.revisit.pairs import check_disjoint, steps_of_both
 
 
 def run(positions, source="digits", **training):
-    data = SimpleNamespace(train_positions=positions, fingerprint=lambda: source)
+    told = {"labels_sha256": "1"} if "data.labels" in training else {}
+    data = SimpleNamespace(train_positions=positions, fingerprint=lambda: {"sha256": source, **told})
     identity = SimpleNamespace(training={"data": "Digits", **training})
     return SimpleNamespace(folder=Path("run"), data=data, cli=SimpleNamespace(identity=identity))
 
@@ -22,7 +23,7 @@ def test_the_subset_and_the_seed_may_differ():
         check_disjoint(run(range(4)), run(range(4, 8), **{"data.index": 1, "seed": 3}))
 
 
-@pytest.mark.parametrize("training", [{"data.n": 8}, {"optimizer.lr": 0.1}])
+@pytest.mark.parametrize("training", [{"data.n": 8}, {"optimizer.lr": 0.1}, {"data.labels": "true"}])
 def test_what_else_differs_is_said(training):
     (key,) = training
     for pair in ((run(range(4)), run(range(4, 8), **training)), (run(range(4), **training), run(range(4, 8)))):
