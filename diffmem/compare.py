@@ -111,12 +111,18 @@ def runs_of(options: argparse.Namespace, **how: Any) -> "list[Run]":
 
 
 def rules_of(options: argparse.Namespace, runs: "list[Run]") -> "Rules":
-    """The rules that the options of :func:`add_rules` set for ``runs``."""
+    """The rules that the options of :func:`add_rules` set for ``runs``.
+
+    Raises:
+        ConfigError: Groups beside a baseline.
+    """
+    if options.against:
+        _refuse_beside_against(**{"--by": options.by not in (None, "optimizer")})
     from diffmem.analysis.comparable import columns_of_settings
     from diffmem.analysis.comparison import Rules
 
     return Rules(
-        by=columns_of_settings(runs) if options.against else tuple(options.by.split(",")) if options.by else (),
+        by=columns_of_settings(runs) if options.against else () if options.by is None else tuple(options.by.split(",")),
         clock=options.clock,
         quality=options.quality,
         quality_level=options.quality_level,
@@ -131,11 +137,13 @@ def _compare(options: argparse.Namespace) -> int:
     """Read, compare, write and print."""
     if options.against:
         return _compare_against(options)
+    from diffmem.analysis import per_class
     from diffmem.analysis.comparison import compare
 
     runs = runs_of(options)
     rules = rules_of(options, runs)
     comparison = compare(runs, rules)
+    classes = per_class.class_times(runs, rules) if options.per_class else []
 
     from diffmem.analysis.figures import write_figures
     from diffmem.analysis.report import console_text, write_csv, write_ladder, write_markdown
@@ -146,10 +154,13 @@ def _compare(options: argparse.Namespace) -> int:
         write_ladder(comparison, options.out / "ladder.csv")
         figures = write_figures(comparison, options.out)
         write_markdown(comparison, options.out / "comparison.md", figures)
+        if classes:
+            per_class.write_classes(classes, options.out / per_class.TABLE)
     print(console_text(comparison))
-    if options.per_class:
-        _compare_classes(runs, rules, options.out / "per_class.csv")
-    names = ["comparison.csv", "ladder.csv", "comparison.md", *(each.name for each in figures)]
+    if classes:
+        print(f"\n{per_class.console_text(classes, rules)}")
+    names = ["comparison.csv", "ladder.csv", "comparison.md", *([per_class.TABLE] if classes else [])]
+    names += [each.name for each in figures]
     print(f"\nWritten to {options.out}: {', '.join(names)}")
     print(f"A page of it: {_page_command(options)}")
     if options.wandb:
@@ -159,26 +170,9 @@ def _compare(options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def _compare_classes(runs: "list[Run]", rules: "Rules", path: Path) -> None:
-    """Print and write the times of each class."""
-    from diffmem.analysis import per_class
-
-    classes = per_class.class_times(runs, rules)
-    with writing(path.parent, "a folder to write in"):
-        per_class.write_classes(classes, path)
-    print(f"\n{per_class.console_text(classes, rules)}")
-
-
 def _compare_against(options: argparse.Namespace) -> int:
     """The same for ``--against``."""
-    without = {"by": "optimizer", "per_class": False, "wandb": None}
-    for name in (name for name, value in without.items() if getattr(options, name) != value):
-        raise ConfigError(
-            f"--{name.replace('_', '-')}",
-            got="it beside --against",
-            expected="one of the two: --against compares settings, and writes effects alone",
-            remedy="leave one out",
-        )
+    _refuse_beside_against(**{"--per-class": options.per_class, "--wandb": options.wandb})
     from diffmem.analysis.comparison import compare
     from diffmem.analysis.effects import effects_against
     from diffmem.analysis.effects_table import console_text, write_effects
@@ -195,6 +189,17 @@ def _compare_against(options: argparse.Namespace) -> int:
     print(f"\nWritten to {options.out}: {', '.join(each.name for each in paths)}")
     print(f"A page of it: {_page_command(options)}")
     return EXIT_DONE
+
+
+def _refuse_beside_against(**given: object) -> None:
+    """Refuse the first of these options that was given."""
+    for name in (name for name, value in given.items() if value):
+        raise ConfigError(
+            name,
+            got="it beside --against",
+            expected="one of the two: --against compares settings, and writes effects alone",
+            remedy="leave one out",
+        )
 
 
 def _page_command(options: argparse.Namespace) -> str:

@@ -6,6 +6,7 @@ import sys
 
 import pandas as pd
 import pytest
+from small_run import ROOT
 from synthetic_runs import evaluations, log_steps, write_run, write_study
 
 from diffmem import compare, report
@@ -78,9 +79,10 @@ def test_a_mistake_ends_in_one_line(make, code, reason, tmp_path, capsys):
         ([".", "--draws", "3"], "--draws"),
         ([".", "--wandb", "project"], "ENTITY/PROJECT"),
         (["wandb:project"], "ENTITY/PROJECT"),
+        ([str(ROOT / "tests/analysis/mnist_sgd"), "--by", ""], "--by: got '', which"),
         ([".", "--against", "lr=1", "--per-class"], "--per-class: got it beside --against"),
         ([".", "--against", "lr=1", "--wandb", "me/mine"], "--wandb: got it beside --against"),
-        ([".", "--against", "lr=1", "--by", "lr"], "--by: got it beside --against"),
+        ([str(ROOT / "tests/analysis/mnist_sgd"), "--against", "lr=1", "--by", "lr"], "--by: got it beside --against"),
     ],
 )
 def test_a_wrong_argument_ends_in_one_line(arguments, reason, capsys):
@@ -88,6 +90,14 @@ def test_a_wrong_argument_ends_in_one_line(arguments, reason, capsys):
     assert code == 2
     assert reason in error
     assert error.count("\n") == 1
+
+
+def test_classes_that_there_are_not_are_said_before_anything_is_written(tmp_path, capsys):
+    write_study(tmp_path / "runs", (64, 128), steps=STEPS)
+    command = [tmp_path / "runs", "--per-class", "--draws", 200, "--out", tmp_path / "out"]
+    code, text, error = call(*command, capsys=capsys)
+    assert (code, text) == (3, "") and "per_class.csv: got no such table" in error
+    assert not (tmp_path / "out").exists()
 
 
 def test_reading_a_run_needs_neither_torch_nor_wandb():

@@ -212,13 +212,12 @@ def _draw_run(top: "Axes", bottom: "Axes", each: RunTimes, comparison: Compariso
         low, high = run.column("f_mem_low"), run.column("f_mem_high")
         top.fill_between(time[shown], low[shown], high[shown], color=color, alpha=0.15, lw=0)
     values = run.column(quality)
-    shown &= ~np.isnan(values)
-    bottom.plot(time[shown], values[shown], "-o", ms=2, color=color)
+    shown &= values > 0
+    time, values = time[shown], values[shown]
+    bottom.plot(time, values, "-o", ms=2, color=color)
     if f"{quality}_std" in run.table.columns:
-        factor = np.exp(2 * run.column(f"{quality}_std") / values)
-        bottom.fill_between(
-            time[shown], (values / factor)[shown], (values * factor)[shown], color=color, alpha=0.15, lw=0
-        )
+        factor = np.exp(2 * run.column(f"{quality}_std")[shown] / values)
+        bottom.fill_between(time, values / factor, values * factor, color=color, alpha=0.15, lw=0)
     if f"{quality}_train" in run.table.columns:
         bottom.axhline(run.table[f"{quality}_train"].median(), color=color, lw=0.8, ls="--", alpha=0.6)
 

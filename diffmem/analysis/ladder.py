@@ -151,8 +151,9 @@ def _rise(run: Run, clock: Array, values: Callable[[Run], Array], level: float, 
 
 def _nn_ratio(run: Run) -> Array:
     """nn_heldout/nn_train over its lowest value so far."""
-    ratio = run.column("nn_heldout") / run.column("nn_train")
-    return ratio / np.fmin.accumulate(ratio)
+    with np.errstate(divide="ignore", invalid="ignore"):  # samples that are all exact copies are at distance 0
+        ratio = run.column("nn_heldout") / run.column("nn_train")
+        return ratio / np.fmin.accumulate(ratio)
 
 
 def _test_above_its_lowest(run: Run, suffix: str) -> Array:
