@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from diffmem.analysis import style
 from diffmem.analysis.hits import copies_by_image, draw_hits, first_copied, paired, rank_correlation
 
 ROWS = [("10", "3", "1"), ("20", "0", "2"), ("20", "3", "5"), ("40", "1", "1")]
@@ -49,3 +50,15 @@ def test_the_figure_has_what_is_known_of_the_images(tmp_path):
     twice = np.array([4.0, 4, 1, 1, 1, 1])
     large = draw_hits({"rule": first, "none": first + np.inf}, spacing, labels, twice, tmp_path / "b.png")
     assert large.stat().st_size > small.stat().st_size > 5000
+
+
+def test_panels_of_neighbours_show_the_images_that_come_alone_and_never_is_beyond_the_last(monkeypatch):
+    monkeypatch.setattr(style, "save", lambda figure, path: figure)
+    first, spacing = np.array([10.0, 20, np.inf, 40]), np.array([1.0, 2, 3, 4])
+    alone = np.array([True, False, True, True])
+    figure = draw_hits({"rule": first}, spacing, None, np.array([1, 4, 1, 1]), "a.png", alone)
+    neighbours, times = figure.axes
+    assert neighbours.lines[0].get_xdata().tolist() == [1, 3, 4]
+    assert neighbours.lines[0].get_ydata().tolist() == [10, 80, 40], "twice the last first copy"
+    shown = {tuple(line.get_ydata()) for line in times.lines if line.get_marker() == "."}
+    assert shown == {(10, 40, 80), (20,)}

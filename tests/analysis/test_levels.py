@@ -20,6 +20,7 @@ def test_a_run_that_still_falls_sets_no_level_beside_one_that_does_not():
     falling, settled = (STEPS, [500, 400, 300, 200, 50]), (STEPS, [100, 60, 5, 5, 4])
     assert not has_levelled_off(*falling)
     assert has_levelled_off(*settled)
+    assert has_levelled_off(STEPS, [100, 9, 8, 8, 4]), "half of what it was"
     assert common_level([falling, settled]) == (8, 1)
     assert common_level([falling, falling]) == (100, 0)
 

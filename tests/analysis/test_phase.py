@@ -1,5 +1,7 @@
 """Phases of cells whose times and laws are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,12 @@ def good_at(time, last=np.inf):
 def test_phase(gen, mem, law, phase):
     """The law predicts copies near 12,800 updates at n = 128; the longest runs have 327,680."""
     assert phase_of(gen, mem, [mem], law, n=128) is phase
+
+
+def test_copies_at_the_time_of_good_samples_leave_no_window():
+    gen = good_at(500)
+    mem = replace(memorized_at(500), value=gen.value)
+    assert phase_of(gen, mem, [mem], None, n=128) is Phase.MEMORIZING
 
 
 def test_architecture_protects_only_beyond_the_upper_end_of_the_prediction():

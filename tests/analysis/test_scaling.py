@@ -59,15 +59,18 @@ def test_the_censored_fit_maximizes_the_tobit_likelihood():
 @pytest.mark.parametrize(("repeats", "bound"), [(1, math.inf), (3, 1e5)])
 def test_intervals_cover_exponent_and_next_run_at_their_rate(repeats, bound):
     sizes = np.repeat(SIZES, repeats)
-    covered = predicted = 0
+    covered = predicted = inside = 0
     for seed in range(200):
         tau = draw(seed, sizes)
         law = fit_exponent(sizes, np.minimum(tau, bound), tau > bound)
         covered += law.low <= 1 <= law.high
         further = law.predict(4096)
         predicted += further.low <= draw(10_000 + seed, np.array([4096.0]))[0] <= further.high
+        between = law.predict(256)  # where the spread of runs is most of the interval
+        inside += between.low <= draw(20_000 + seed, np.array([256.0]))[0] <= between.high
     assert 0.90 <= covered / 200 <= 0.99
     assert 0.90 <= predicted / 200 <= 0.99
+    assert 0.90 <= inside / 200 <= 0.99
 
 
 def test_dropping_or_trusting_censored_runs_would_bias_the_exponent():
