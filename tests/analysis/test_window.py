@@ -95,6 +95,31 @@ def test_rules_that_make_no_sense_are_refused(arguments):
         generalization_window(curve(STEPS, 300, 3000), **arguments)
 
 
+@pytest.mark.parametrize(
+    ("test", "train", "onset"),
+    [(1.25, 0.4, 1), (1.24, 0.4, None), (1.25, 0.5, None), (9.0, 0.6, None)],
+)
+def test_the_losses_part_where_one_rises_while_the_other_falls(test, train, onset):
+    """From 1 and 0.5; a quarter is the default, and losses that rise together do not part."""
+    rows = [{"step": 0, "loss_test": 1.0, "loss_train": 0.5}, {"step": 1, "loss_test": test, "loss_train": train}]
+    assert generalization_window(rows, "loss_split").onset == onset
+
+
+@pytest.mark.parametrize(("level", "onset"), [(0.125, 1), (0.126, None)])
+def test_copying_has_begun_where_the_lower_bound_reaches_the_level(level, onset):
+    assert (
+        generalization_window([{"step": 0, "f_mem_low": 0.0}, {"step": 1, "f_mem_low": 0.125}], level=level).onset
+        == onset
+    )
+
+
+@pytest.mark.parametrize(("error", "steps"), [(0.3, (0, 1)), (0.2, ())])
+def test_a_quality_counts_as_equally_good_within_two_standard_errors(error, steps):
+    """2 less two errors is below 1.5 times the best, 1, or above it."""
+    rows = [{"step": k, "fid": 1.0 + k, "fid_std": error, "f_mem_low": 0.0} for k in range(2)]
+    assert generalization_window(rows).steps == steps
+
+
 def test_a_quality_that_is_no_number_is_the_worst():
     qualities = [math.nan, math.inf, 3.0, 2.0, math.nan]
     rows = [{"step": k, "fid": value, "f_mem_low": 0.0} for k, value in enumerate(qualities)]
