@@ -145,6 +145,10 @@ def read_steps(path: Path) -> dict[int, dict[str, str]]:
     Raises:
         DataError: As there, or a row without a whole number in ``step``.
     """
+    return {int(row["step"]): row for row in _rows_of_steps(path)}
+
+
+def _rows_of_steps(path: Path) -> list[dict[str, str]]:
     rows = read_table(path)
     for row in rows:
         if not row.get("step", "").isdecimal():
@@ -152,7 +156,7 @@ def read_steps(path: Path) -> dict[int, dict[str, str]]:
             raise DataError(
                 f"{path} column step", got=got, expected="a whole number in every row", remedy="fix or delete it"
             )
-    return {int(row["step"]): row for row in rows}
+    return rows
 
 
 def read_numbers(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> list[tuple[float, ...]]:
@@ -207,7 +211,7 @@ def put_rows(path: Path, step: int, rows: Iterable[Mapping[str, object]]) -> Non
     """Make ``rows`` those of ``step`` in the table at ``path``, which has several for a step, in the order of steps.
 
     Raises:
-        DataError: What is there is no table.
+        DataError: What is there is no such table.
     """
-    others: list[Mapping[str, object]] = [row for row in read_table(path) if int(row["step"]) != step]
+    others: list[Mapping[str, object]] = [row for row in _rows_of_steps(path) if int(row["step"]) != step]
     write_table(path, sorted([*others, *rows], key=lambda row: int(str(row["step"]))))

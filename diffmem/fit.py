@@ -7,6 +7,7 @@ stopped by a signal. The same command again resumes.
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +38,7 @@ def _fit(cli: CLI) -> int:
     from diffmem.callbacks.tables import tables_of
     from diffmem.files import write_atomic
     from diffmem.jobs import launch
-    from diffmem.runs.continuation import check_extension, is_finished, warn_of_missing_rows
+    from diffmem.runs.continuation import check_checkpoints, check_extension, is_finished, warn_of_missing_rows
     from diffmem.runs.identity import check_protocol, locked
     from diffmem.runs.saved import saved_steps
     from diffmem.runs.state import RunState, state_of_run, write_state
@@ -66,6 +67,7 @@ def _fit(cli: CLI) -> int:
                 reached = max((state_of_run(folder).step or 0, *saved_steps(folder)))
                 warn_of_missing_rows(folder, scheduled, reached + 1)
         return EXIT_DONE
+    check_checkpoints(folder)
     if first_rank:
         _announce(folder)
     with locked(folder) if first_rank else contextlib.nullcontext():
@@ -172,16 +174,15 @@ def summary(folder: Path) -> str:
 
     row = read_table(folder / "evaluations.csv")[-1]
     lines = [f"done: {folder}"]
-    if "f_mem" in row:
+    if row.get("f_mem"):
         f_mem, low, high = (float(row[key]) for key in ("f_mem", "f_mem_low", "f_mem_high"))
         lines.append(f"  f_mem {f_mem:.1%} (95%: {low:.1%} to {high:.1%}) after {row['step']} steps, n = {row['n']}")
     names = {"fid": "FID", "frechet_pixels": "Fréchet distance", "loss_train": "L_train", "loss_test": "L_test"}
     lines.append("  " + ", ".join(f"{name} {float(row[key]):.3g}" for key, name in names.items() if row.get(key)))
     pictures = " · pictures: samples/" if (folder / "samples").exists() else ""
     lines.append(f"  curves: evaluations.csv, metrics.csv{pictures} · weights: checkpoints/last.ckpt")
-    lines.append(
-        f"  a page of it: python -m diffmem.report {folder} · compare runs: python -m diffmem.compare {folder.parent}"
-    )
+    run, study = shlex.quote(str(folder)), shlex.quote(str(folder.parent))
+    lines.append(f"  a page of it: python -m diffmem.report {run} · compare runs: python -m diffmem.compare {study}")
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from diffmem import shipped
 from diffmem.command_line import Parser, exit_code_of
 from diffmem.errors import EXIT_DONE, ConfigError
+from diffmem.files import writing
 
 
 def main(args: list[str] | None = None) -> int:
@@ -31,7 +32,8 @@ def _write(folder: Path) -> int:
                 kept += 1
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(shipped.ROOT / name, target)
+            with writing(target) as partial:  # half a file would stay at the next call
+                shutil.copy(shipped.ROOT / name, partial)
     except OSError as error:
         raise ConfigError(
             "DIR", got=f"{folder} ({error.strerror})", expected="a folder to write in", remedy="name another"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffmem.errors import DataError
-from diffmem.files import locked, put_row, read_numbers, read_table, write_atomic, write_table
+from diffmem.files import locked, put_row, put_rows, read_numbers, read_table, write_atomic, write_table
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
@@ -59,6 +59,18 @@ def test_what_is_no_table_of_steps_is_named(tmp_path, contents, what):
     path.write_bytes(contents)
     with pytest.raises(DataError, match=what):
         put_row(path, {"step": 3})
+    assert path.read_bytes() == contents
+
+
+@pytest.mark.parametrize("contents", [b"x\n1\n", b"step,x\nmany,1\n"])
+def test_several_rows_of_a_step_are_put_into_such_a_table_alone(tmp_path, contents):
+    path = tmp_path / "t.csv"
+    for step in (3, 1, 3):
+        put_rows(path, step, [{"step": step, "x": step}, {"step": step, "x": -step}])
+    assert [(row["step"], row["x"]) for row in read_table(path)] == [("1", "1"), ("1", "-1"), ("3", "3"), ("3", "-3")]
+    path.write_bytes(contents)
+    with pytest.raises(DataError, match="column step"):
+        put_rows(path, 3, [{"step": 3}])
     assert path.read_bytes() == contents
 
 

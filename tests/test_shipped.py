@@ -44,6 +44,18 @@ def test_the_console_script_becomes_the_module(monkeypatch):
     assert became == [("diffmem.compare", "__main__", ["runs", "--by", "seed"])]
 
 
+def test_half_a_file_is_not_left_to_be_kept(tmp_path, monkeypatch, capsys):
+    def fill(source, target):
+        target.write_bytes(source.read_bytes()[:9])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("shutil.copy", fill)
+        assert init.main([str(tmp_path)]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_every_program_is_a_command():
     programs = {
         path.stem for path in (ROOT / "diffmem").glob("*.py") if 'if __name__ == "__main__":' in path.read_text()

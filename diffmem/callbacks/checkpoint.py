@@ -152,6 +152,8 @@ def read_checkpoint(path: Path, model: pl.LightningModule, run: str | None = Non
     elsewhere = "move it out of the run's folder, or choose another step"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:  # of a run that goes on, and keeps only the newest
+        raise refuse("no file there any more", "a checkpoint that stays", "run the same command again") from error
     except pickle.UnpicklingError as error:
         raise refuse("code or objects of classes", "tensors and plain values", elsewhere) from error
     except (RuntimeError, EOFError, ValueError) as error:

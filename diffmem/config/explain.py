@@ -24,6 +24,9 @@ _CLASSES: Mapping[str, Mapping[str, Any]] = {
     "optimizer": {**vars(torch.optim), "MuonAdamW": MuonAdamW},
 }
 
+#: What is no choice among them: bases, and what batches are made of.
+_NO_CHOICES = ("Batch", "ImageData", "Optimizer")
+
 #: Files of the classes of a section, by a part of their path.
 _FILES = {
     "torch/optim/lr_scheduler": "lr_scheduler",
@@ -60,7 +63,7 @@ def explain(error: Exception, args: list[str], group_keys: Iterable[str]) -> Con
     if unknown:
         return _unknown_key(unknown[1] or unknown[2], args, group_keys)
     missing = re.search(r"arguments are required: (.+)", cause)
-    keys = re.findall(r'(?:Parser key "|argument --)([\w.]+)', f"{message} {error.__context__}")
+    keys = re.findall(r'(?:Parser key "|argument --|^--)([\w.]+)', f"{message} {error.__context__}")
     full, where = _locate(keys[-1], args, message) if keys else _section_that_failed(error)
     if missing and not keys:
         remedy = "give --config, e.g. --config configs/digits/unet.yaml"
@@ -87,7 +90,7 @@ def explain(error: Exception, args: list[str], group_keys: Iterable[str]) -> Con
         return ConfigError(full, got=_one_line(cause), expected="a usable value", remedy=f"change it {where}")
     expected = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", wanted[1]).replace("typing.", "")
     if "dot import path" in expected:
-        names = ", ".join(sorted(_class_names(full)))
+        names = ", ".join(sorted(_class_names(full.removesuffix(".help"))))
         expected = f"a class path or one of {names}" if names else "a class path"
     return ConfigError(full, got=_one_line(wanted[2]), expected=expected, remedy=f"change it {where}")
 
@@ -101,6 +104,9 @@ def _unknown_key(written: str, args: list[str], group_keys: Iterable[str]) -> Co
     late = [place for place, arg in enumerate(args) if arg.startswith("--config") and places and place > places[0]]
     if not written.startswith("-") and written.endswith((".yaml", ".yml")):
         remedy = f"write --config {written}"
+    elif not written.startswith("-") and full not in known and not near:
+        remedy = "leave it out; a list is one word, e.g. [1,2]"
+        return ConfigError(repr(written), got="a word of no option", expected="--key=value", remedy=remedy)
     elif full not in known and near:
         remedy = f"did you mean {near[0]}? Change it {where}"
     elif full not in known:
@@ -190,7 +196,8 @@ def _class_keys() -> Iterator[str]:
 
 def _class_names(prefix: str) -> list[str]:
     members = _CLASSES.get(prefix, {}).items()
-    return [name for name, member in members if inspect.isclass(member) and not name.startswith("_")]
+    classes = [name for name, member in members if inspect.isclass(member) and not name.startswith("_")]
+    return [name for name in classes if name not in _NO_CHOICES]
 
 
 def _innermost(error: BaseException) -> BaseException:

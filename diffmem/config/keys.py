@@ -24,8 +24,8 @@ _SECTIONS: dict[str, Role] = {
     "optimizer": "training",
     "lr_scheduler": "training",
 }
-#: Other words for a default.
-_SYNONYMS = {"trainer.precision": {"32": None, "32-true": None}}
+#: Other words for a value; None for the default.
+_SYNONYMS = {"trainer.precision": {"32": None, "32-true": None, "bf16": "bf16-mixed", "16": "16-mixed"}}
 
 Resolve = Callable[[str], type | None]
 

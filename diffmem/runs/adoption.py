@@ -8,7 +8,7 @@ import yaml
 
 from diffmem.errors import ConfigError, DataError
 from diffmem.files import read_table, write_table
-from diffmem.runs.identity import FILE, RunIdentity
+from diffmem.runs.identity import FILE, RunIdentity, differing_keys
 
 Identify = Callable[[Mapping[str, Any]], RunIdentity]
 
@@ -34,7 +34,7 @@ def adopt(earlier: Path, folder: Path, identity: RunIdentity, identify: Identify
     """Make the run in ``earlier`` the run in ``folder``: rename it, and its table's rows by ``identity``.
 
     Raises:
-        ConfigError: ``earlier`` holds another training, or ``folder`` is there already.
+        ConfigError: ``earlier`` holds another training or cannot be renamed, or ``folder`` is there already.
         DataError: ``earlier`` is no run.
     """
     config = earlier / "config.yaml"
@@ -42,7 +42,7 @@ def adopt(earlier: Path, folder: Path, identity: RunIdentity, identify: Identify
         raise DataError("--adopt", got=f"{earlier} without config.yaml", expected="a run's folder", remedy="correct it")
     found = _identity_of(config, identify)
     if found is None or found.training != identity.training:
-        differing = _differing_keys({} if found is None else found.training, identity.training)
+        differing = differing_keys({} if found is None else found.training, identity.training)
         raise ConfigError(
             "--adopt",
             got=f"{earlier}, a run that differs in {', '.join(differing) or 'its config'}",
@@ -59,7 +59,16 @@ def adopt(earlier: Path, folder: Path, identity: RunIdentity, identify: Identify
     if rows:
         write_table(table, rows)
     RunIdentity(**{**vars(identity), "protocol": found.protocol}).write(earlier)
-    earlier.rename(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        earlier.rename(folder)
+    except OSError as error:
+        raise ConfigError(
+            "--adopt",
+            got=f"{earlier} ({error.strerror})",
+            expected=f"a folder that can be renamed to {folder}",
+            remedy="move it below --run_root first",
+        ) from error
 
 
 def _identity_of(config: Path, identify: Identify) -> RunIdentity | None:
@@ -67,7 +76,3 @@ def _identity_of(config: Path, identify: Identify) -> RunIdentity | None:
         return identify(yaml.safe_load(config.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _differing_keys(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    return [key for key in sorted({*a, *b}) if a.get(key) != b.get(key)]

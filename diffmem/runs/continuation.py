@@ -1,5 +1,6 @@
 """What the same training finds in its folder: nothing yet, a run to go on with, or a finished one."""
 
+import shlex
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from diffmem.errors import ConfigError, DataError
+from diffmem.errors import CheckpointError, ConfigError, DataError
 from diffmem.files import read_steps, read_table
 from diffmem.runs.saved import saved_steps
 from diffmem.runs.state import state_of_run
@@ -41,11 +42,12 @@ def is_finished(folder: Path, config: Mapping[str, Any]) -> bool:
     if run.state == "done":
         reached = max(reached, run.step or 0)
         if not rows and reached >= max_steps:
+            again = _evaluate(folder, "--checkpoints=all", f"--out={folder / 'evaluations.csv'}")
             raise DataError(
                 str(folder),
                 got="a finished run without evaluations.csv",
                 expected="its table",
-                remedy="delete the folder to train again, or run diffmem.evaluate --checkpoints=all",
+                remedy=f"{again} measures what was saved; delete the folder to train again",
             )
     elif reached == max_steps:
         return False  # its last evaluation may be missing
@@ -62,8 +64,24 @@ def warn_of_missing_rows(folder: Path, scheduled: Iterable[int], reached: int) -
     if missing:
         warnings.warn(
             f"{folder / 'evaluations.csv'} has no row of the scheduled steps {missing}; "
-            f"python -m diffmem.evaluate {folder} --at={missing} measures them",
+            f"{_evaluate(folder, f'--at={missing}')} measures them",
             stacklevel=1,
+        )
+
+
+def check_checkpoints(folder: Path) -> None:
+    """Refuse to go on with a finished run whose checkpoints were deleted: it would begin anew, and lose its tables.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    run = state_of_run(folder)
+    if run.state == "done" and not saved_steps(folder):
+        raise CheckpointError(
+            str(folder / "checkpoints"),
+            got=f"no checkpoint of a run that reached step {run.step}",
+            expected="the newest one, to go on from",
+            remedy="restore it, or set --overwrite=true to delete the run and train it anew",
         )
 
 
@@ -84,6 +102,11 @@ def check_extension(folder: Path, config: Mapping[str, Any]) -> None:
             expected=f"at most {horizon}: the learning rate of this run was scheduled for that length",
             remedy=f"train anew with --lr_scheduler.{name}={max_steps}",
         )
+
+
+def _evaluate(folder: Path, *options: str) -> str:
+    """The command that measures the run again, to be pasted into a shell."""
+    return shlex.join(("python", "-m", "diffmem.evaluate", str(folder), *options))
 
 
 def _recorded(folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,13 +109,19 @@ def check_protocol(folder: Path, identity: RunIdentity) -> None:
     for key, value in identity.protocol.items():
         measured = recorded["protocol"].get(key, identity.protocol_defaults.get(key))
         if measured != value and key.partition(".")[0] not in off:
+            option = f"--{key}={json.dumps(value) if isinstance(value, list | None) else value}"
+            again = shlex.join(("python", "-m", "diffmem.evaluate", str(folder), "--checkpoints=all", option))
             raise ConfigError(
                 key,
                 got=value,
                 expected=f"{measured}, by which the rows of {folder} were measured",
-                remedy=f"measure its checkpoints again with diffmem.evaluate --{key}={value}, or train with another "
-                "--study",
+                remedy=f"measure its checkpoints again with {again}, or train with another --study",
             )
+
+
+def differing_keys(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """The keys in which two trainings differ, sorted."""
+    return [key for key in sorted({*a, *b}) if a.get(key) != b.get(key)]
 
 
 @contextlib.contextmanager

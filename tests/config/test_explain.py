@@ -130,7 +130,10 @@ def attempt(capsys, tmp_path, *overrides, config=SMALL):
         ("--trainer.default_root_dir=x", r"trainer\.default_root_dir: .*--run_root"),
         ("--checkpoint.keep=1", r"checkpoint\.keep: got 1"),
         ("--run_root=/proc/nowhere", r"run_root: got /proc/nowhere"),
-        ("--data=NoSuchData", r"data: got NoSuchData.*Digits"),
+        ("--data=NoSuchData", r"data: got NoSuchData, expected a class path or one of CelebA, Digits, Gaussian, .*"),
+        ("--optimizer=Optimiser", r"optimizer: got Optimiser, .*, NAdam, RAdam, .*"),
+        ("--data.help NoSuchData", r"data\.help: got NoSuchData, expected .*Digits.*; change it on the command line"),
+        ("--data.n 8 9", r"'9': got a word of no option, expected --key=value; leave it out"),
     ],
 )
 def test_a_mistake_ends_in_one_line(capsys, tmp_path, override, what):

@@ -104,6 +104,11 @@ def test_what_shapes_the_weights_is_the_run(parse):
     assert len(names) == len(TRAINING) + 1
 
 
+def test_two_words_for_one_precision_are_one_run(parse):
+    for words in (("bf16", "bf16-mixed"), ("16", "16-mixed"), ("32", "32-true")):
+        assert len({parse(*SMALL, f"--trainer.precision={word}").identity.name for word in words}) == 1
+
+
 def test_the_setting_is_shared_along_a_curve(parse):
     plain, other, another = (
         parse(*SMALL, *more).identity
@@ -166,7 +171,7 @@ def test_rows_of_two_protocols_share_no_table(parse, tmp_path):
     parse(*SMALL).identity.write(tmp_path)
     for more in ([], ["--evaluation.steps=[3]"], ["--scores.t=[0.1]"], ["--likelihood.num_points=5"]):
         check_protocol(tmp_path, parse(*SMALL, *more).identity)
-    with pytest.raises(ConfigError, match=r"memorization\.threshold: got 0\.2, .*diffmem.evaluate --memorization"):
+    with pytest.raises(ConfigError, match=r"memorization\.threshold: got 0\.2, .*diffmem.evaluate .* --memorization"):
         check_protocol(tmp_path, parse(*SMALL, "--memorization.threshold=0.2").identity)
     for more in ("--data.test_index=1", "--memorization.features=torch.nn.Flatten"):
         with pytest.raises(ConfigError, match=more[2:].partition("=")[0]):

@@ -1,6 +1,7 @@
 """A run of version 0.1.0, whose folder is named by another rule, is found, adopted and lengthened."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -69,3 +70,16 @@ def test_a_run_of_another_training_is_not_adopted(earlier, tmp_path, capsys):
     assert "differs in optimizer.lr" in capsys.readouterr().err
     assert attempt(tmp_path / "runs", f"--adopt={earlier}x") == 3
     assert earlier.exists()
+
+
+def test_it_is_adopted_into_a_study_that_is_not_there_yet(earlier, tmp_path):
+    assert attempt(tmp_path / "new", f"--adopt={earlier}", "--trainer.max_steps=6") == 0
+    assert only_run(tmp_path / "new").name != earlier.name and not earlier.exists()
+
+
+def test_a_folder_on_another_disk_is_named_and_stays(earlier, tmp_path, capsys, monkeypatch):
+    with monkeypatch.context() as disks:
+        disks.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(OSError(18, "Invalid cross-device link")))
+        assert attempt(tmp_path / "new", f"--adopt={earlier}") == 2
+    assert f"--adopt: got {earlier} (Invalid cross-device link)" in capsys.readouterr().err
+    assert attempt(tmp_path / "new", f"--adopt={earlier}", "--trainer.max_steps=6") == 0, "once it can be renamed"

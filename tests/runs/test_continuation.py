@@ -1,6 +1,8 @@
 """One run, longer and denser: what the same command finds in its folder."""
 
 import json
+import re
+import shlex
 import shutil
 
 import pytest
@@ -8,7 +10,7 @@ import yaml
 from same_run import equal, weights
 from small_run import SMALL, only_run
 
-from diffmem import fit
+from diffmem import evaluate, fit
 from diffmem.files import read_table
 from diffmem.runs.continuation import is_finished
 
@@ -50,6 +52,34 @@ def test_a_run_that_is_long_enough_is_done(copied, capsys, steps):
     run(copied, f"--trainer.max_steps={steps}")
     assert "nothing to do" in capsys.readouterr().out
     assert contents(copied) == before
+
+
+def test_a_finished_run_without_checkpoints_keeps_its_tables(copied, capsys):
+    folder = only_run(copied)
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    before = contents(copied)
+    assert fit.main([*SMALL, f"--run_root={copied}", "--trainer.max_steps=9"]) == 3
+    assert "got no checkpoint of a run that reached step 6" in capsys.readouterr().err
+    assert contents(copied) == before
+    run(copied)
+    assert "nothing to do" in capsys.readouterr().out
+    run(copied, "--overwrite=true")
+    assert len(read_table(folder / "evaluations.csv")) == 4
+
+
+def test_the_command_that_makes_a_lost_table_again(copied, capsys):
+    folder = only_run(copied)
+    rows = read_table(folder / "evaluations.csv")
+    (folder / "evaluations.csv").unlink()
+    assert fit.main([*SMALL, f"--run_root={copied}"]) == 3
+    (command,) = re.findall(r"python -m diffmem\.evaluate (.*) measures what was saved", capsys.readouterr().err)
+    assert evaluate.main(shlex.split(command)) == 0
+    assert read_table(folder / "evaluations.csv") == rows[1:], "those of the saved steps"
+    with pytest.warns(
+        UserWarning, match="steps 0; python -m diffmem.evaluate .* --at=0 measures"
+    ):
+        run(copied)
 
 
 def test_more_columns_and_steps_apply_from_where_the_run_is(copied):
