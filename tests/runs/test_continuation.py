@@ -76,9 +76,7 @@ def test_the_command_that_makes_a_lost_table_again(copied, capsys):
     (command,) = re.findall(r"python -m diffmem\.evaluate (.*) measures what was saved", capsys.readouterr().err)
     assert evaluate.main(shlex.split(command)) == 0
     assert read_table(folder / "evaluations.csv") == rows[1:], "those of the saved steps"
-    with pytest.warns(
-        UserWarning, match="steps 0; python -m diffmem.evaluate .* --at=0 measures"
-    ):
+    with pytest.warns(UserWarning, match="steps 0; python -m diffmem.evaluate .* --at=0 measures"):
         run(copied)
 
 
