@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffmem.errors import DataError
-from diffmem.files import locked, put_row, put_rows, read_numbers, read_table, write_atomic, write_table
+from diffmem.files import folders_with, locked, put_row, put_rows, read_numbers, read_table, write_atomic, write_table
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
@@ -110,6 +110,14 @@ def test_numbers_are_read_or_the_field_that_has_none_is_named(tmp_path):
     ):
         with pytest.raises(DataError, match=re.escape(where)):
             read_numbers(path, needed, optional)
+
+
+def test_a_folder_that_a_link_leads_back_to_is_found_once(tmp_path):
+    (tmp_path / "b/run").mkdir(parents=True)
+    (tmp_path / "b/run/status.json").touch()
+    (tmp_path / "b/run/up").symlink_to(tmp_path)
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    assert list(folders_with("status.json", tmp_path)) == [tmp_path / "a/run"]
 
 
 def test_a_held_lock_is_refused_or_waited_for(tmp_path):

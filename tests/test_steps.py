@@ -33,8 +33,18 @@ def test_log_steps_are_evenly_spaced_in_the_logarithm():
     assert scheduled_steps("log:2:100", 10_000) == (0, 100, 316, 1000, 3162, 10_000)
 
 
+def test_log_steps_are_rounded_and_begin_at_ten():
+    assert scheduled_steps("log:8:100", 1000) == (0, 100, 133, 178, 237, 316, 422, 562, 750, 1000)
+    assert scheduled_steps("log:1", 1000) == (0, 10, 100, 1000)
+
+
+def test_steps_of_a_fixed_distance_and_those_of_a_list():
+    assert scheduled_steps("every:40", 100) == (0, 40, 80, 100)
+    assert scheduled_steps([5, 3, 200, 5], 100) == (0, 3, 5, 100)
+
+
 def test_paper_steps_are_those_of_its_code():
-    assert len(PAPER_STEPS) == 81
+    assert (len(PAPER_STEPS), sum(PAPER_STEPS)) == (81, 58_598_000)
     assert scheduled_steps("paper", 2_000_000)[-2:] == (1_665_000, 2_000_000)
 
 

@@ -7,6 +7,7 @@ from diffmem.text import cell, markdown, one_line
 
 def test_a_line_moves_no_cursor_and_has_no_second_line():
     assert one_line("a\x1b[2Jb\nc\u202ed") == "a\ufffd[2Jb c\ufffdd"
+    assert one_line("a\x9b2Jb") == "a\ufffd2Jb", "an escape sequence in one byte"
     assert one_line("τ_mem ≥ 1%") == "τ_mem ≥ 1%"
 
 
@@ -23,3 +24,4 @@ def test_a_field_that_is_none_stays(value):
 def test_markdown_makes_no_link_no_tag_and_no_column():
     shown = markdown("![x](http://evil) <img src=y> a|b [1, 2]")
     assert shown == "![x]\\(http://evil) &lt;img src=y> a\\|b [1, 2]"
+    assert markdown("[x]: http://evil") == "[x]\\: http://evil"

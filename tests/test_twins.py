@@ -4,7 +4,7 @@ import pytest
 import torch
 from small_run import SMALL, only_run
 
-from diffmem import fit, twins
+from diffmem import fit, load_run, twins
 from diffmem.files import read_table
 from diffmem.metrics.twins import Agreement
 from diffmem.revisit.reopen import ReopenedRun
@@ -23,6 +23,17 @@ def test_table_and_figures_of_two_runs(finished_run, other_run, tmp_path, capsys
     assert [row["step"] for row in rows] == ["2", "4", "6"]
     assert all(-1 <= float(row["correlation"]) <= 1 and 0 <= float(row["share_own"]) <= 1 for row in rows)
     assert {path.name for path in out.iterdir()} == {"twins.csv", "twins.png", "twins-pairs.png"}
+    drawn, own = [], []
+    for folder in (finished_run, other_run):
+        run = load_run(folder, 4)
+        drawn.append(run.sample(10))
+        own.append(torch.cdist(drawn[-1].flatten(1), run.data.to_unit(run.data.train_images).flatten(1)).amin(1))
+    apart, own = (drawn[0] - drawn[1]).flatten(1).norm(dim=1), (own[0] + own[1]) / 2
+    wanted = {"distance": apart.mean(), "distance_std": apart.std() / 10**0.5, "train_distance": own.mean()}
+    wanted["share_own"] = (own < apart).float().mean()
+    assert {name: float(rows[1][name]) for name in wanted} == pytest.approx(
+        {name: value.item() for name, value in wanted.items()}, rel=1e-4
+    )
     assert "tau_twin" in capsys.readouterr().out
     assert twins.main([str(finished_run), str(finished_run), f"--out={out}"]) == 3
     assert "16 training images in both" in capsys.readouterr().err
