@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from laws import law_of_copies, laws, printed, sgd_over_adam
 
 from diffmem.analysis.boundary import boundaries, lengths
 from diffmem.analysis.comparison import Rules, compare
@@ -11,7 +12,6 @@ from diffmem.analysis.estimate import plain
 from diffmem.analysis.ladder import criteria
 from diffmem.analysis.report import ladder_table
 from diffmem.analysis.runs import read_runs
-from diffmem.analysis.scaling import fit_exponent
 from diffmem.analysis.sizes import size_laws, size_table
 from diffmem.errors import DataError
 
@@ -32,10 +32,6 @@ def of(part, **identity):
 @pytest.fixture(scope="module")
 def image():
     return compare(of("image"), Rules(quality_level=LEVEL))
-
-
-def laws(comparison):
-    return {group.name: {rung.criterion.name: rung.law for rung in group.ladder} for group in comparison.groups}
 
 
 def ladder_rows(comparison):
@@ -78,33 +74,8 @@ def batch_rows(part="image"):
     return rows
 
 
-def sgd_over_adam(runs, names=SHOWN):
-    """The exponent in n of τ(SGD)/τ(Adam), runs of one subset and seed paired, by each criterion."""
-    adam = {(run.n, run.identity["index"]): run for run in runs if run.identity["optimizer"] == "Adam"}
-    found = {}
-    for name in names:
-        pairs = []
-        for run in runs:
-            other = adam.get((run.n, run.identity["index"]))
-            if run.identity["optimizer"] != "SGD" or other is None:
-                continue
-            (criterion,) = (each for each in criteria([run, other], "frechet_pixels", None) if each.name == name)
-            try:
-                late, early = (criterion.measure(each, each.clock()) for each in (run, other))
-            except DataError:
-                continue
-            if not (late.censored or early.censored):
-                pairs.append((run.n, late.value / early.value))
-        found[name] = fit_exponent(*zip(*pairs, strict=True))
-    return found
-
-
-def printed(law):
-    return str(law).replace(" points", "")
-
-
 def test_the_ladder_printed_is_the_one_computed(image):
-    found = sgd_over_adam(of("image"))
+    found = sgd_over_adam(of("image"), SHOWN)
     for row in ladder_rows(image):
         assert f"| {' | '.join([*row, printed(found[row[0]])])} |" in STATEMENTS
 
@@ -119,7 +90,7 @@ def test_copies_come_about_linearly_in_n_under_adam_and_later_than_n_under_sgd(i
 
 
 def test_one_half_lies_between_the_optimizers_by_every_criterion():
-    found = sgd_over_adam(of("image"))
+    found = sgd_over_adam(of("image"), SHOWN)
     assert all(found[name].low < 0.5 < found[name].high for name in SHOWN)
     assert {name for name in SHOWN if found[name].low > 0} == set(SHOWN) - {"nn_heldout/nn_train +10%"}
     values = sorted(law.exponent for law in found.values())
@@ -141,12 +112,6 @@ def test_a_lower_level_of_f_mem_lowers_the_exponent_here_and_raises_it_in_the_mi
     assert len(low) == 4 and all(low[key] < high[key] for key in low)
     low, high = (exponents("mixture", level, ("study",)) for level in (0.002, 0.05))
     assert len(low) == 5 and all(low[key] > high[key] for key in low)
-
-
-def law_of_copies(runs, level=0.01, quality=LEVEL):
-    """The law of f_mem ≥ level by optimizer, as text."""
-    found = compare(runs, Rules(mem_level=level, quality_level=quality, num_draws=300)).groups
-    return {group.name: group.laws["mem"] for group in found}
 
 
 def test_other_choices_of_n_and_level_move_the_exponents_as_printed():
@@ -221,79 +186,6 @@ def test_small_batches_delay_copies_under_adam_and_less_so_under_sgd():
         betas = [beta for (name, _, _), (_, _, beta) in found.items() if name in SHOWN]
         text = f"{sum(betas) / len(betas):.2f} on average, {min(betas):.2f} to {max(betas):.2f}, for {optimizer}"
         assert text in STATEMENTS
-
-
-U_NET = ("nn_heldout/nn_train +5%", "L_test +5%", "L_test +20%", "L_gen ≥ 0.5", "f_mem ≥ 1%", "f_mem ≥ 5%")
-U_NET_LEVEL = 10.0
-
-
-@pytest.fixture(scope="module")
-def fixed():
-    """The U-Net at batches of 32, of the study of SGD and Adam."""
-    return read_runs([STUDY.parent / "digits_sgd_adam"])
-
-
-def test_the_exponents_of_the_u_net_are_those_printed(fixed):
-    whole = laws(compare(of("unet"), Rules(quality_level=U_NET_LEVEL)))
-    beside = laws(compare(fixed, Rules()))
-    paired = sgd_over_adam(of("unet"), U_NET)
-    for name in U_NET:
-        five = (whole["Adam"][name], whole["SGD"][name], paired[name], beside["Adam"][name], beside["SGD"][name])
-        cells = ["–" if isinstance(law, str) or "got" in str(law) else printed(law) for law in five]
-        assert f"| {name} | {' | '.join(cells)} |" in STATEMENTS
-    between = [law.exponent for law in paired.values()]
-    assert f"lie {min(between):.2f} to {max(between):.2f}, not" in STATEMENTS
-    assert all(law.high < 0.5 for law in paired.values())
-    assert whole["Adam"]["f_mem ≥ 1%"].interval_text in README
-
-
-def test_the_u_net_copies_linearly_in_n_under_sgd_and_sooner_under_adam():
-    larger = [run for run in of("unet") if run.n > 16]
-    levels = (0.01, 0.02, 0.05, 0.1)
-    found = [law_of_copies(larger, level, U_NET_LEVEL)["SGD"] for level in levels]
-    assert all(law.low < 1 < law.high and abs(law.exponent - 1) < 0.11 for law in found)
-    texts = [law.interval_text for law in found]
-    assert f"{texts[0]} at f_mem ≥ 1%, {texts[1]} at 2%, {texts[2]} at 5% and {texts[3]} at 10%" in STATEMENTS
-    assert f"f_mem ≥ 1% comes at n^{texts[0]}" in README
-    every = [law_of_copies(of("unet"), level, U_NET_LEVEL) for level in levels]
-    a, b, c, d = (f"{each['SGD'].exponent:.2f}" for each in every)
-    assert f"it is {a}, {b}, {c} and {d}" in STATEMENTS
-    assert f"before they are copies, {a} to {d}" in README
-    for runs in (of("unet"), larger):
-        assert all(law_of_copies(runs, level, U_NET_LEVEL)["Adam"].exponent < 0.8 for level in (0.005, *levels))
-    from_64 = [law_of_copies([run for run in larger if run.n > 32], level, U_NET_LEVEL)["SGD"] for level in levels]
-    exponents = [law.exponent for law in from_64]
-    assert f"from n = 64 on it is {min(exponents):.2f} to {max(exponents):.2f}" in STATEMENTS
-    assert [law.low > 1 for law in from_64] == [False, False, False, True]
-    parted = laws(compare(larger, Rules(quality_level=U_NET_LEVEL)))["SGD"]
-    assert all(0.6 <= parted[name].exponent < 0.9 for name in U_NET[1:4])
-    collapses = {g.name: g.collapse for g in compare(of("unet"), Rules(quality_level=U_NET_LEVEL)).groups}
-    assert f"best α at {collapses['SGD'].exponent:.2f}" in STATEMENTS
-    cells = compare([run for run in of("unet", optimizer="SGD") if run.n == 16], Rules(quality_level=U_NET_LEVEL)).cells
-    assert all(cell.times["gen"] is None or cell.times["gen"].censored for cell in cells)
-
-
-def test_a_third_of_the_rate_does_not_make_adam_linear():
-    slow = of("unet_rate")
-    subsets = {(run.n, run.identity["index"]) for run in slow}
-    fast = [run for run in of("unet", optimizer="Adam") if (run.n, run.identity["index"]) in subsets]
-    assert len(slow) == len(fast) == len(subsets) == 6
-    for runs in (slow, fast):
-        one, five = (law_of_copies(runs, level, U_NET_LEVEL)["Adam"].interval_text for level in (0.01, 0.05))
-        assert f"{one} and 5% {five}" in STATEMENTS or f"{one} and {five}" in STATEMENTS
-
-
-def test_the_batch_rule_moves_the_u_net_under_either_optimizer(fixed):
-    """Over the same n = 32, 64 and 128."""
-    small = compare([run for run in fixed if run.n <= 128], Rules(quality_level=U_NET_LEVEL))
-    whole = [run for run in of("unet") if 16 < run.n <= 128]
-    before, after = laws(small), laws(compare(whole, Rules(quality_level=U_NET_LEVEL)))
-    copies = {name: before[name]["f_mem ≥ 1%"] for name in ("Adam", "SGD")}
-    assert f"{copies['Adam'].interval_text} under Adam and {copies['SGD'].exponent:.2f} under SGD" in STATEMENTS
-    for name in ("L_test +5%", "L_test +20%", "L_gen ≥ 0.5", "f_mem ≥ 1%", "f_mem ≥ 5%"):
-        assert 0.65 < before["Adam"][name].exponent - after["Adam"][name].exponent < 0.95
-    for name in ("L_test +5%", "L_test +20%", "L_gen ≥ 0.5", "f_mem ≥ 1%"):
-        assert before["SGD"][name].exponent - after["SGD"][name].exponent > 0.3
 
 
 @pytest.fixture(scope="module")
