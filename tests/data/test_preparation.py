@@ -1,4 +1,5 @@
 import io
+import itertools
 import json
 import multiprocessing
 import os
@@ -187,6 +188,8 @@ def test_natural_order():
     assert sorted(["10.jpg", "9.jpg", "b2/1.jpg", "b10/1.jpg", "a.jpg"], key=natural_key) == [
         "9.jpg", "10.jpg", "a.jpg", "b2/1.jpg", "b10/1.jpg",
     ]  # fmt: skip
+    same_number = ["01.jpg", "1.jpg", "001.jpg"]
+    assert len({tuple(sorted(order, key=natural_key)) for order in itertools.permutations(same_number)}) == 1
 
 
 BAD_FILES = {"7.jpg": "cut", "list.txt": b"000001.jpg 1\n", "0.jpg": b"", "12.jpg": b"<html>quota exceeded</html>"}

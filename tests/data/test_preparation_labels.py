@@ -177,6 +177,24 @@ def test_labels_are_the_places_of_their_values(values):
         assert len(set(attributes[name])) == len(attributes[name]) == labels[:, place].max() + 1
 
 
+def test_labels_do_not_depend_on_the_order_of_the_pictures():
+    values = ["1", "1.0", "01", "nan", "inf", "2", "a1", "a01"]
+    orders = [encode({"x": values[turn:] + values[:turn]})[1]["x"] for turn in range(len(values))]
+    assert orders == [["01", "1", "1.0", "2", "a01", "a1", "inf", "nan"]] * len(values)
+
+
+def test_spaces_around_a_value_are_not_part_of_it(tmp_path):
+    (tmp_path / "a.csv").write_text("file, age\n1.png, 8\n2.png,8 \n3.png,9\n")
+    assert values_of_pictures(["1.png", "2.png", "3.png"], tmp_path / "a.csv") == {"age": ["8", "8", "9"]}
+
+
+def test_a_line_is_of_one_picture(tmp_path):
+    (tmp_path / "a.csv").write_text("file,age\n1.png,8\nb/2.png,9\na/2.png,7\n")
+    assert values_of_pictures(["a/1.png", "a/2.png", "b/2.png"], tmp_path / "a.csv") == {"age": ["8", "7", "9"]}
+    with pytest.raises(DataError, match=r"one line for several pictures called 1\.png, without their folders"):
+        values_of_pictures(["a/1.png", "b/1.png"], tmp_path / "a.csv")
+
+
 def test_labels_of_an_earlier_array_do_not_stay(folders, celeba, tmp_path):
     prepare(folders, 8, tmp_path / "out.npy", num_workers=1)
     assert labels_path(tmp_path / "out.npy").exists()
@@ -227,6 +245,8 @@ def test_labels_that_are_not_the_recorded_ones_are_refused(folders, tmp_path):
         (lambda text: text.replace("000007.png", "7.png"), "no line for 000007.png"),
         (lambda text: text.replace("000007.png -1", "000007.png"), "000007.png has 2 values, not 3"),
         (lambda text: text.replace("Male", "Smiling"), "an attribute named twice"),
+        (lambda text: text.replace("000007.png", "000008.png"), "000008.png has several lines"),
+        (lambda text: "file,Male\n000001.png,\n", "000001.png lacks a value"),
         (None, "No such file"),
     ],
 )

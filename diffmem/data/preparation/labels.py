@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -43,7 +45,8 @@ def values_of_pictures(names: Sequence[str], attributes: Path | None) -> dict[st
         Values in the order of ``names``; {} where there are no folders of classes.
 
     Raises:
-        DataError: The file is no such table, or lacks a picture.
+        DataError: The file is no such table, lacks a picture or a value, or does not say which of several lines or
+            pictures is meant.
     """
     if attributes is not None:
         return _of_file(names, attributes)
@@ -90,12 +93,14 @@ def _not_recorded(path: Path, got: str) -> DataError:
     )
 
 
-def _order(value: str) -> tuple[bool, float, list[str | int]]:
+def _order(value: str) -> tuple[bool, float, tuple[list[str | int], str]]:
     """Numbers by their value, and before texts in their natural order."""
     try:
-        return False, float(value), []
+        number = float(value)
     except ValueError:
-        return True, 0.0, natural_key(value)
+        number = math.nan
+    is_text = not math.isfinite(number)
+    return is_text, 0.0 if is_text else number, natural_key(value)
 
 
 def _of_file(names: Sequence[str], path: Path) -> dict[str, list[str]]:
@@ -115,7 +120,7 @@ def _of_file(names: Sequence[str], path: Path) -> dict[str, list[str]]:
         rows = [line.split() for line in lines[1:] if line.strip()]
         header, rows = (rows[0] if rows else []), rows[1:]
     else:
-        header, *rows = [row for row in csv.reader(lines) if row] or [[]]
+        header, *rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row] or [[]]
         header = header[1:]
     if not header or not rows:
         raise refuse("no attributes")
@@ -123,9 +128,19 @@ def _of_file(names: Sequence[str], path: Path) -> dict[str, list[str]]:
         raise refuse("an attribute named twice")
     if odd := next((row for row in rows if len(row) != len(header) + 1), None):
         raise refuse(f"{odd[0]} has {len(odd) - 1} values, not {len(header)}")
+    if empty := next((row for row in rows if not all(row)), None):
+        raise refuse(f"{empty[0] or 'a line'} lacks a value")
     by_name = {row[0]: row[1:] for row in rows}
+    if len(by_name) < len(rows):
+        raise refuse(f"{_most_common(row[0] for row in rows)} has several lines")
     # as the file writes it, or the name of the picture without its folder
-    found = [by_name.get(name) or by_name.get(PurePosixPath(name).name) for name in names]
-    if None in found:
-        raise refuse(f"no line for {names[found.index(None)]}")
-    return {name: [row[place] for row in found if row] for place, name in enumerate(header)}
+    keys = [name if name in by_name else PurePosixPath(name).name for name in names]
+    if missing := next((name for name, key in zip(names, keys, strict=True) if key not in by_name), None):
+        raise refuse(f"no line for {missing}")
+    if len(set(keys)) < len(keys):
+        raise refuse(f"one line for several pictures called {_most_common(keys)}, without their folders")
+    return {name: [by_name[key][place] for key in keys] for place, name in enumerate(header)}
+
+
+def _most_common(names: Iterable[str]) -> str:
+    return Counter(names).most_common(1)[0][0]

@@ -166,9 +166,9 @@ def open_source(path: str | Path) -> ImageSource:
     return source
 
 
-def natural_key(name: str) -> list[str | int]:
-    """Sorting key under which numbers in names compare as numbers."""
-    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", name))]
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Sorting key under which numbers in names compare as numbers; the name itself orders 1.jpg and 01.jpg."""
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", name))], name
 
 
 def _files_below(root: Path) -> list[str]:

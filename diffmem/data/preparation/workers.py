@@ -23,7 +23,9 @@ _worker: tuple[ImageSource, int, bool]
 
 @contextlib.contextmanager
 def worker_pool(num_workers: int, source: ImageSource, size: int, rgb: bool) -> Iterator[ProcessPoolExecutor]:
-    """Pool whose workers know ``source`` and run :func:`prepare_chunk`; what is not begun at the end is dropped.
+    """Pool whose workers know ``source`` and run :func:`prepare_chunk`.
+
+    At the end, chunks that are not begun are dropped and those in work waited for.
 
     Raises:
         ConfigError: A worker was killed from outside.
@@ -36,7 +38,7 @@ def worker_pool(num_workers: int, source: ImageSource, size: int, rgb: bool) -> 
                 "--workers", got=f"{num_workers}, of which one was killed", expected="enough memory", remedy="use fewer"
             ) from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 def _start_worker(source: ImageSource, size: int, rgb: bool) -> None:
