@@ -1,5 +1,6 @@
 """Tests of copying beside f_mem."""
 
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import lightning.pytorch as pl
@@ -24,8 +25,9 @@ class Copying(EvaluationObserver):
     With flips or shifts an image is as near as its nearest version, here as in f_mem; C_T takes all versions as T.
 
     Columns: ``c_t`` and ``c_t_p``, its one-sided p-value, both empty where no cell holds enough samples;
-    ``authenticity``, the share of authentic samples, and its 95% interval ``authenticity_low``, ``authenticity_high``
-    (Wilson); ``calibrated_l2``, the median calibrated distance, and ``calibrated_l2_copies``, the share below 1.
+    ``authenticity``, the share of authentic samples, its 95% interval ``authenticity_low``, ``authenticity_high``
+    (Wilson), and ``authenticity_heldout``, the share among the held-out images; ``calibrated_l2``, the median
+    calibrated distance, and ``calibrated_l2_copies``, the share below 1.
 
     Args:
         tests: Which of them; None for none.
@@ -68,6 +70,7 @@ class Copying(EvaluationObserver):
         self.num_neighbors, self.seed, self._space = num_neighbors, seed, FeatureSpace(features)
         self._test: CopyingTest | None = None
         self._spacing: Tensor | None = None
+        self._authenticity_heldout = 0.0
 
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
         if "c_t" in self.tests and self.num_cells > data.n:
@@ -96,10 +99,17 @@ class Copying(EvaluationObserver):
     def _authenticity(self, snapshot: Snapshot) -> Row:
         if self._spacing is None:
             self._spacing = nearest_over_versions(snapshot.train_images, snapshot.train_versions)[0][:, 1]
+            heldout = replace(snapshot, samples=snapshot.heldout_images).train_neighbors
+            self._authenticity_heldout = is_authentic(*heldout, self._spacing).double().mean().item()
         authentic = snapshot.gathered(is_authentic(*snapshot.train_neighbors, self._spacing).double())
         share = authentic.mean().item()
         low, high = wilson_interval(share, snapshot.num_samples)
-        return {"authenticity": share, "authenticity_low": low, "authenticity_high": high}
+        return {
+            "authenticity": share,
+            "authenticity_low": low,
+            "authenticity_high": high,
+            "authenticity_heldout": self._authenticity_heldout,
+        }
 
     def _calibrated(self, snapshot: Snapshot) -> Row:
         k = min(self.num_neighbors, len(snapshot.train_images))

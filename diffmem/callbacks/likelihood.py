@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import lightning.pytorch as pl
 import torch
+from torch import Tensor
 
 from diffmem import ranks
 from diffmem.callbacks.contract import require_of_model
@@ -61,13 +62,18 @@ class Likelihood(EvaluationObserver):
     def measure(self, snapshot: Snapshot) -> Row:
         if self.num_points is None:
             return {}
-        numbers, data = ranks.share(self.num_points), snapshot.data
+        numbers, data, model = ranks.share(self.num_points), snapshot.data, snapshot.model
+        deviations = (1 - model.schedule.alpha_bar).sqrt().to(snapshot.device)
+
+        def predict_noise(x: Tensor, index: Tensor) -> Tensor:
+            return -deviations[index, None].to(x) * model.score(x, index)
+
         found = torch.zeros(self.num_points, dtype=torch.float64, device=snapshot.device)
         for start in range(numbers.start, numbers.stop, self.batch_size):
             block = range(start, min(start + self.batch_size, numbers.stop))
             points = data.draw("likelihood", block).to(snapshot.device)
             found[block.start : block.stop] = kl_divergence(
-                data.law.log_density, snapshot.model, points, snapshot.model.schedule, self.num_steps
+                data.law.log_density, predict_noise, points, model.schedule, self.num_steps
             )
         found = ranks.sum_over_ranks(found)
         error = found.std().item() / self.num_points**0.5 if self.num_points > 1 else None

@@ -94,7 +94,7 @@ class ScoreDistance(EvaluationObserver):
     def _noised_points(self, snapshot: Snapshot, name: str, index: int) -> tuple[Tensor, Tensor]:
         """This rank's noised points (·, \\*) at a diffusion step and the score of their law there."""
         numbers, data = ranks.share(self.num_points), snapshot.data
-        t = snapshot.model.schedule.time[index].item()
+        t = -0.5 * math.log(snapshot.model.schedule.alpha_bar[index].item())
         law: GaussianMixture
         if name == "population":
             law, x = data.law, data.draw(f"scores/{self.seed}", numbers)

@@ -44,7 +44,7 @@ class View:
             "" if self.weights == "raw" else f"average{self.weights:g}",
             f"guidance{self._guidance_name}" if self.guidance else "",
             (self.sampler or "").replace(":", ""),
-            f"steps{self.sampling_steps}" if self.sampling_steps else "",
+            "" if self.sampling_steps is None else f"steps{self.sampling_steps}",
         )
         return "-".join(part for part in parts if part)
 
@@ -64,7 +64,8 @@ class View:
         Raises:
             ParameterError: A weight or times that cannot be used, or a sampler that does not exist.
         """
-        chosen = make_sampler(self.sampler or sampler, self.sampling_steps or sampling_steps)
+        steps = sampling_steps if self.sampling_steps is None else self.sampling_steps
+        chosen = make_sampler(sampler if self.sampler is None else self.sampler, steps)
         return PreparedView(self, Guidance(self.guidance, self.interval), chosen)
 
 

@@ -136,7 +136,7 @@ class Gaussian(DrawnData):
         draw_seed: int = 0,
         seed: int = 0,
     ) -> None:
-        law = gaussian(_eigenvalues(dimension, population or [[1.0, 1.0]], decay))
+        law = gaussian(_eigenvalues(dimension, [[1.0, 1.0]] if population is None else population, decay))
         super().__init__(law, n, index, batch_size, batch_mode, num_test, draw_seed, seed)
 
 

@@ -181,11 +181,12 @@ class ImageData(SubsetData):
         """
         available = len(self._pool) - self.num_held_out
         if (self.index + 1) * self.n > available:
+            most = available // (self.index + 1)
             raise ConfigError(
                 "data.n, data.index",
                 got=f"n = {self.n}, index = {self.index}",
                 expected=f"(index + 1) * n <= {available}, the images left beside the {self.num_held_out} held out",
-                remedy=f"lower --data.n to at most {available // (self.index + 1)} or --data.index",
+                remedy=f"lower --data.n to at most {most} or --data.index" if most > 1 else "lower --data.index",
             )
         shift = self.augmentation.shift
         if shift and shift >= min(self.unit_images(range(1)).shape[-2:]):

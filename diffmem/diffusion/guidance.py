@@ -1,5 +1,6 @@
 """Classifier-free guidance: how much more than the label asks for (Ho and Salimans 2022, arXiv 2207.12598)."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,20 +22,20 @@ class Guidance:
     w = 0 is the conditional model itself, and w = −1 the unconditional one.
 
     Args:
-        weight: w, at least −1.
+        weight: w, at least −1, finite.
         interval: Smallest and largest diffusion time t at which it acts, elsewhere w = 0 (Kynkäänniemi et al. 2024,
             arXiv 2404.07724); None for all times.
 
     Raises:
-        ParameterError: A weight below −1, or times that do not ascend from 0 or above.
+        ParameterError: A weight below −1 or infinite, or times that do not ascend from 0 or above.
     """
 
     weight: float = 0.0
     interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        if not self.weight >= -1:
-            raise ParameterError("weight", got=self.weight, expected="at least -1")
+        if not -1 <= self.weight < math.inf:
+            raise ParameterError("weight", got=self.weight, expected="a number of at least -1")
         if self.interval is not None and not 0 <= self.interval[0] < self.interval[1]:
             raise ParameterError("interval", got=list(self.interval), expected="two ascending diffusion times")
 

@@ -59,7 +59,8 @@ class LinearSchedule(Schedule):
         alpha_bar: (num_steps,) float64, ∏(1−β).
 
     Raises:
-        ParameterError: Fewer than 2 steps or more than a million, or not 0 < beta_start ≤ beta_end < 1.
+        ParameterError: Fewer than 2 steps or more than a million, not 0 < beta_start ≤ beta_end < 1, or values so small
+            or large that ᾱ is 1 at the first step or 0 at the last, in float64.
     """
 
     def __init__(self, num_steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 2e-2) -> None:
@@ -70,6 +71,11 @@ class LinearSchedule(Schedule):
             raise ParameterError("beta_start", got=(beta_start, beta_end), expected="0 < beta_start <= beta_end < 1")
         self.beta = torch.linspace(beta_start, beta_end, num_steps, dtype=torch.float64)
         super().__init__(torch.cumprod(1 - self.beta, dim=0))
+        if self.alpha_bar[0] == 1:
+            raise ParameterError("beta_start", got=beta_start, expected="large enough to add noise: 1 - beta_start < 1")
+        if self.alpha_bar[-1] == 0:
+            expected = f"small enough that {num_steps:,} steps leave something of the image"
+            raise ParameterError("beta_end", got=beta_end, expected=expected)
 
 
 class SingleTime(Schedule):

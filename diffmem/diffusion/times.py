@@ -14,8 +14,9 @@ Law = Literal["uniform", "logit_normal"]
 class TrainingTimes:
     """Random diffusion steps for training, by index.
 
-    The steps are those whose time t lies in ``time_range``, index 0 never among them, as in the paper's code; samplers
-    visit the others too, at which the network is then asked for what it was not trained on. Over the steps
+    The steps are those from the one nearest in time to the beginning of ``time_range`` to the one nearest to its end,
+    index 0 never among them, as in the paper's code; samplers visit the others too, at which the network is then asked
+    for what it was not trained on. Over the steps
 
     - ``"uniform"``: each as often (Ho et al. 2020, arXiv 2006.11239, algorithm 1);
     - ``"logit_normal"``: the share u of the way from the first to the last is 1/(1 + e^{−z}), z standard normal: most
@@ -44,7 +45,11 @@ class TrainingTimes:
             low, high = (schedule.index_of(t) for t in time_range)
             self.first, self.last = max(low, 1), high
         if self.first > self.last:
-            raise ParameterError("time_range", got=list(time_range or ()), expected="two ascending diffusion times")
+            raise ParameterError(
+                "time_range",
+                got=list(time_range or ()),
+                expected="two ascending diffusion times, the second nearer to that of index 1 than to that of index 0",
+            )
 
     def draw(self, size: int, generator: torch.Generator) -> Tensor:
         """Indices (size,) int64 on the CPU."""

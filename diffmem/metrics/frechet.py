@@ -18,15 +18,16 @@ def frechet_distance(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tenso
     |μ_a − μ_b|² + Tr(C_a + C_b − 2 (C_b^½ C_a C_b^½)^½), Heusel et al. 2017 (arXiv 1706.08500), eq. 6.
 
     Args:
-        mean_a: (D,).
-        cov_a: (D, D), symmetric.
+        mean_a: (D,), finite, as all of them.
+        cov_a: (D, D), symmetric, without negative eigenvalues.
         mean_b: (D,).
-        cov_b: (D, D), symmetric.
+        cov_b: (D, D), likewise.
 
     Raises:
-        ConfigError: The shapes do not fit together.
+        ConfigError: The shapes do not fit together, a value is not finite, or a covariance is none.
     """
-    return Reference.from_moments(mean_b, cov_b).distance(mean_a, cov_a)
+    a, b = Reference.from_moments(mean_a, cov_a), Reference.from_moments(mean_b, cov_b)
+    return b.distance(a.mean, a.covariance)
 
 
 def feature_moments(features: Tensor | Iterable[Tensor]) -> tuple[Tensor, Tensor, int]:
@@ -64,12 +65,25 @@ class Reference:
 
     @classmethod
     def from_moments(cls, mean: Tensor, covariance: Tensor) -> Reference:
-        """Reference with the given mean (D,) and covariance (D, D)."""
+        """Reference with the given mean (D,) and covariance (D, D).
+
+        Raises:
+            ConfigError: The shapes do not fit together, a value is not finite, or the covariance is not symmetric or
+                has an eigenvalue below 0, by more than rounding.
+        """
         dimension = mean.numel()
         _check_shapes(mean, covariance, dimension)
         mean, covariance = mean.detach().double(), covariance.detach().double()
         _check_finite(mean, covariance)
         eigenvalues, vectors = torch.linalg.eigh(covariance)
+        asymmetry, rounding = (covariance - covariance.T).abs().max(), 1e-5 * eigenvalues.abs().max()
+        if eigenvalues[0] < -rounding or asymmetry > rounding:
+            raise ConfigError(
+                "covariance",
+                got=f"smallest eigenvalue {eigenvalues[0]:.3g}, asymmetry {asymmetry:.3g}",
+                expected="a symmetric matrix without negative eigenvalues",
+                remedy="compute it from features, e.g. by feature_moments",
+            )
         kept = eigenvalues > eigenvalues[-1] * dimension * torch.finfo(torch.float64).eps
         return cls(mean, covariance, vectors[:, kept] * eigenvalues[kept].sqrt())
 
@@ -240,10 +254,10 @@ def _check_shapes(mean: Tensor, covariance: Tensor, dimension: int) -> None:
 def _check_finite(mean: Tensor, covariance: Tensor) -> None:
     if not (mean.isfinite().all() and covariance.isfinite().all()):
         raise ConfigError(
-            "reference moments",
+            "moments",
             got="values that are not finite",
             expected="finite features",
-            remedy="check the reference images",
+            remedy="check the images that they are of",
         )
 
 

@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from torch import Tensor
 from torchmetrics import Metric
 
-from diffmem.errors import ConfigError, ParameterError
+from diffmem.errors import ConfigError, ParameterError, require_at_least
 
 #: Candidates beyond k that the float32 search hands to the float64 rescoring.
 _MARGIN = 2
@@ -39,14 +39,14 @@ def nearest_neighbors(samples: Tensor, train: Tensor, k: int = 2) -> tuple[Tenso
 
     Args:
         samples: (N, \\*), finite.
-        train: (n, \\*) with n ≥ k, on the same device.
+        train: (n, \\*) with n ≥ k, finite, on the same device.
         k: Number of neighbours.
 
     Returns:
         distances (N, k) float64 ascending, indices (N, k) int64 into ``train``.
 
     Raises:
-        ConfigError: Shapes that do not match, n < k.
+        ConfigError: Shapes that do not match, n < k, or a training image that is not finite.
         ValueError: A sample is not finite.
     """
     if samples.shape[1:] != train.shape[1:]:
@@ -61,6 +61,9 @@ def nearest_neighbors(samples: Tensor, train: Tensor, k: int = 2) -> tuple[Tenso
     samples, train = samples.flatten(1), train.flatten(1)
     if not samples.isfinite().all():
         raise ValueError("samples: got values that are not finite, expected numbers; the model has diverged")
+    if not train.isfinite().all():
+        remedy = "check the images, or the features in which distances are measured"
+        raise ConfigError("train", got="values that are not finite", expected="numbers", remedy=remedy)
     center = train.mean(0, dtype=torch.float64)
     with _full_float32(samples.device):
         candidates = _candidates((samples - center).float(), train, center, min(k + _MARGIN, len(train)))
@@ -139,8 +142,27 @@ def memorization_fraction(samples: Tensor, train: Tensor, threshold: float = 1 /
 def wilson_interval(fraction: float, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's interval of a share observed in ``total`` independent trials (Wilson 1927).
 
-    Unlike the bootstrap it is not empty at 0 and 1: none of 100 leaves up to 3.7%.
+    Unlike the bootstrap it is not a single point at 0 and 1: none of 100 leaves up to 3.7%. The 95% interval holds a
+    true share p in 92% of cases or more where ``total`` · p ≥ 1, and in 84% at worst, at ``total`` · p = 0.18.
+
+    Args:
+        fraction: The share, in [0, 1].
+        total: Number of trials, at least 1.
+        confidence: Level of the interval, in (0, 1).
+
+    Returns:
+        Both ends, in [0, 1].
+
+    Raises:
+        ParameterError: One of them outside its range.
     """
+    require_at_least(1, total=total)
+    for name, value, inside in (
+        ("fraction", fraction, 0 <= fraction <= 1),
+        ("confidence", confidence, 0 < confidence < 1),
+    ):
+        if not inside:
+            raise ParameterError(name, got=value, expected="a share between 0 and 1")
     z = float(ndtri((1 + confidence) / 2))
     center = fraction + z**2 / (2 * total)
     half = z * (fraction * (1 - fraction) / total + z**2 / (4 * total**2)) ** 0.5
@@ -189,5 +211,9 @@ class MemorizationFraction(Metric):
         return self.memorized.double() / self.total
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """:func:`wilson_interval` of the share."""
+        """:func:`wilson_interval` of the share.
+
+        Raises:
+            ParameterError: There is no sample yet.
+        """
         return wilson_interval(self.compute().item(), int(self.total), confidence)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from diffmem.errors import ConfigError
+from diffmem.errors import ConfigError, require_at_least
 from diffmem.metrics.memorization import nearest_neighbors
 
 _BLOCK = 1024
@@ -35,8 +35,9 @@ def radii(points: Tensor, k: int) -> Tensor:
     """Distance of each of the points (N, \\*) to its k-th nearest other one, (N,) float64.
 
     Raises:
-        ConfigError: Fewer than k + 1 points.
+        ConfigError: ``k`` below 1, or fewer than k + 1 points.
     """
+    require_at_least(1, k=k)
     if len(points) <= k:
         raise ConfigError("k", got=k, expected=f"below the {len(points)} points", remedy="lower k or take more points")
     return nearest_neighbors(points, points, k + 1)[0][:, k]
@@ -48,7 +49,7 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> PRDC:
     Distances in float64. Values of other N, M or k cannot be compared.
 
     Raises:
-        ConfigError: Too few points.
+        ConfigError: ``k`` below 1, too few points, or points of different shapes.
     """
     real, fake = real.flatten(1).double(), fake.flatten(1).double()
     of_real, of_fake = radii(real, k), radii(fake, k)

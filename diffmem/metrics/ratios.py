@@ -3,6 +3,8 @@
 A share of samples below one threshold (:mod:`diffmem.metrics.memorization`) is one point of this distribution.
 """
 
+import math
+
 import torch
 from scipy.special import ndtri
 from torch import Tensor
@@ -28,7 +30,9 @@ def ratio_of_means(above: Tensor, below: Tensor, confidence: float = 0.95) -> tu
     """mean(above) / mean(below) of N pairs of positive numbers, with its interval.
 
     The interval is that of the logarithm by the delta method, the pairs being independent of each other: with
-    z_i = above_i/mean(above) − below_i/mean(below) the standard error of log r is std(z)/√N.
+    z_i = above_i/mean(above) − below_i/mean(below) the standard error of log r is std(z)/√N. This is for many pairs: of
+    log-normal numbers with deviations of 0.3 to 1 in the logarithm the 95% interval holds the truth in 90 to 95% of
+    cases at N = 30 and in 82 to 90% at N = 10. One pair tells nothing of the error: its interval is [0, ∞].
 
     Args:
         above: (N,).
@@ -49,6 +53,10 @@ def ratio_of_means(above: Tensor, below: Tensor, confidence: float = 0.95) -> tu
     if not all(means):
         return None
     ratio = (means[0] / means[1]).item()
-    error = ((above / means[0] - below / means[1]).double().std() / len(above) ** 0.5).item() if len(above) > 1 else 0.0
+    error = (
+        ((above / means[0] - below / means[1]).double().std() / len(above) ** 0.5).item()
+        if len(above) > 1
+        else math.inf
+    )
     factor = torch.tensor(float(ndtri((1 + confidence) / 2)) * error, dtype=torch.float64).exp().item()
     return ratio, ratio / factor, ratio * factor

@@ -136,7 +136,7 @@ class UNet(nn.Module):
     The number of parameters is that of the paper's code, where the table counts: 4.055 M by default.
 
     Raises:
-        ParameterError: A width that is no multiple of 8, or lists of different lengths.
+        ParameterError: A width that is no multiple of 8, lists of different lengths, or a number that is too small.
     """
 
     def __init__(
@@ -152,6 +152,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         require_at_least(0, num_classes=num_classes)
+        require_at_least(1, in_channels=in_channels, num_steps=num_steps)
         self.num_classes = num_classes
         _check(base_channels, channel_multipliers, attention, num_res_blocks)
         time_channels = 4 * base_channels

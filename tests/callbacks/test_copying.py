@@ -26,6 +26,9 @@ def test_what_is_copied_is_seen_by_all(share, authentic):
     indices = np.linalg.norm((samples[:, None] - TRAIN[None]).reshape(60, 60, 4), axis=2).argmin(1)
     assert columns["authenticity"] == pytest.approx((nearest[:, 0] > spacings[indices, 1]).mean())
     assert columns["authenticity"] == pytest.approx(authentic, abs=0.15)
+    to_train = np.linalg.norm((HELD_OUT[:, None] - TRAIN[None]).reshape(60, 60, 4), axis=2)
+    expected = (to_train.min(1) > spacings[to_train.argmin(1), 1]).mean()
+    assert columns["authenticity_heldout"] == pytest.approx(expected)
     assert columns["authenticity_low"] <= columns["authenticity"] <= columns["authenticity_high"]
     calibrated = nearest[:, 0] / (0.5 * nearest[:, :10].mean(1))
     assert columns["calibrated_l2"] == pytest.approx(np.median(calibrated), rel=1e-4)

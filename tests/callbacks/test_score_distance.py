@@ -1,5 +1,7 @@
 """Distances of the learned score and KL on the mixture, in a run and against what is known."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from small_run import ROOT, only_run
@@ -7,6 +9,7 @@ from small_run import ROOT, only_run
 from diffmem import fit
 from diffmem.callbacks import Likelihood, ScoreDistance, Snapshot
 from diffmem.data import Digits, SymmetricMixture
+from diffmem.diffusion.schedule import LinearSchedule
 from diffmem.diffusion.scores import empirical_law
 from diffmem.errors import ConfigError
 from diffmem.files import read_table
@@ -71,6 +74,18 @@ def test_the_empirical_score_is_at_distance_zero_and_far_from_the_population(mix
     assert set(columns) == {f"score_error{kind}_t{t}" for kind in ("", "_empirical") for t in (0.01, 0.1)}
     assert columns["score_error_empirical_t0.01"] == pytest.approx(0, abs=1e-6)
     assert columns["score_error_t0.01"] > columns["score_error_t0.1"] > 1
+
+
+def test_a_model_needs_no_more_than_its_contract_says(mixture, tmp_path):
+    """No ``forward``, and no times of the schedule beside its ᾱ."""
+    of = LinearSchedule()
+    schedule = SimpleNamespace(num_steps=of.num_steps, alpha_bar=of.alpha_bar, index_of=of.index_of)
+    model = SimpleNamespace(
+        schedule=schedule, score=lambda x, index: mixture.law.score(x, of.time[index[0]].item()).to(x)
+    )
+    snapshot = Snapshot(0, torch.empty(0, 8), range(0), 0, model, mixture, tmp_path)
+    assert ScoreDistance(t=[0.1], num_points=50).measure(snapshot)["score_error"] == pytest.approx(0, abs=1e-6)
+    assert Likelihood(num_points=20, num_steps=50).measure(snapshot)["kl"] == pytest.approx(0, abs=5e-3)
 
 
 def test_images_have_an_empirical_score_alone(tmp_path):

@@ -202,6 +202,11 @@ def test_label_dropout_is_fresh_in_every_batch_and_as_often_as_asked_for(monkeyp
         ([View()], "the default view, which is always there"),
         ([View(guidance=1.0), View(guidance=1.0)], "guidance1, guidance1"),
         ([View(guidance=-3.0)], r"evaluation\.views\[guidance-3\]\.guidance: got -3.*; set --evaluation\.views$"),
+        (
+            [View(guidance=1.0, sampling_steps=0)],
+            r"views\[guidance1-steps0\]\.sampling_steps: got 0, expected at least 1",
+        ),
+        ([View(guidance=1.0, sampler="")], r"views\[guidance1\]\.sampler: got ''"),
         ([View(sampler="euler")], r"evaluation\.views\[euler\]\.sampler: got 'euler', .*; set --evaluation\.views$"),
     ],
 )

@@ -71,6 +71,8 @@ def test_the_points_follow_their_own_seed_alone():
         ({"dimension": 10**13}, r"data\.dimension: got 1\d+, which takes at least"),
         ({"population": [[1.0, 0.5]]}, r"data\.population"),
         ({"population": [[1.0]]}, r"data\.population"),
+        ({"population": []}, r"data\.population"),
+        ({"population": [[float("inf"), 1.0]]}, r"data\.population"),
         ({"population": [[-1.0, 1.0]]}, r"data\.population"),
         ({"population": [[float("inf"), 1.0]]}, r"data\.population"),
         ({"population": [[0.0, 1.0]]}, r"data\.population"),

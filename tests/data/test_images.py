@@ -68,6 +68,8 @@ def test_batch_modes(arguments, expected):
         ({"num_test": 1}, r"data\.num_test"),
         ({"n": 1286}, r"data\.n"),
         ({"n": 700, "index": 1}, "at most 642"),
+        ({"n": 2, "index": 1000}, r"held out; lower --data\.index$"),
+        ({"pixel_scale": float("inf")}, r"data\.pixel_scale"),
     ],
 )
 def test_impossible_subsets_are_refused(arguments, key):

@@ -1,5 +1,7 @@
 """Guidance against its formula."""
 
+from math import inf, nan
+
 import pytest
 import torch
 
@@ -36,6 +38,17 @@ def test_the_prediction_is_that_of_the_formula_from_one_call_of_twice_the_batch(
     assert calls == [6]
 
 
+def test_an_image_is_guided_as_the_vector_of_its_pixels():
+    vectors = torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
+
+    def predict(x, index, labels):
+        return (labels + 1.0).reshape(-1, *[1] * (x.dim() - 1)) * x
+
+    guided = Guidance(2.0).predictor(predict, LABELS, NONE, SCHEDULE)
+    index = torch.full((3,), 7)
+    torch.testing.assert_close(guided(vectors.view(3, 2, 2, 2), index).flatten(1), guided(vectors, index))
+
+
 def test_at_weight_0_it_is_the_conditional_model_itself():
     found, calls = at(Guidance(0.0), 7)
     assert torch.equal(found, network([])(X, torch.full((3,), 7), LABELS))
@@ -48,7 +61,18 @@ def test_it_acts_inside_its_interval_alone():
     assert [at(guidance, index)[1] for index in (19, 20, 40, 41)] == [[3], [6], [6], [3]]
 
 
-@pytest.mark.parametrize(("weight", "interval"), [(-2.0, None), (1.0, (2.0, 1.0)), (float("nan"), None)])
+@pytest.mark.parametrize(
+    ("weight", "interval"),
+    [
+        (-2.0, None),
+        (inf, None),
+        (nan, None),
+        (1.0, (2.0, 1.0)),
+        (1.0, (1.0, 1.0)),
+        (1.0, (-1.0, 1.0)),
+        (1.0, (0.0, nan)),
+    ],
+)
 def test_impossible_guidance_is_refused(weight, interval):
     with pytest.raises(ParameterError):
         Guidance(weight, interval)

@@ -76,22 +76,33 @@ def test_at_all_steps_ddpm_is_algorithm_2_of_ho():
     torch.testing.assert_close(found, x.float(), rtol=1e-5, atol=1e-6)
 
 
-def test_at_eta_1_the_mean_of_a_ddim_step_is_that_of_the_posterior():
-    """q(x_s | x_t, x_0) of Ho et al. 2020, equations 6 and 7, at x_0 as predicted."""
-    schedule, zero = LinearSchedule(1000), torch.zeros(1, 1)
-    seen, x_t = [], torch.tensor([[0.8]])
+@pytest.mark.parametrize(("steps", "eta"), [(1000, 1.0), (50, 1.0), (50, 0.5), (7, 0.0)])
+def test_a_ddim_step_has_the_mean_and_the_deviation_of_the_paper(steps, eta):
+    """At every step, the last ones among them, where ᾱ is far from 0.
+
+    Song et al. 2021, equation 7: N(√ᾱ_s x_0 + √(1−ᾱ_s−σ²) ε, σ²), x_0 as predicted; σ is η times the deviation of
+    q(x_s | x_t, x_0), √(β (1−ᾱ_s)/(1−ᾱ_t)) of Ho et al. 2020, equation 7, whose mean that is at η = 1.
+    """
+    schedule, seen = LinearSchedule(), []
 
     def predict(x, index):
-        seen.append((x.item(), index.item()))
+        seen.append((x, index[0].item()))
         return torch.full_like(x, 0.3)
 
-    ddim(predict, x_t, schedule, 1000, eta=1.0, noise=lambda _: zero)
-    (_, t), (mean, s) = seen[:2]
-    now, following = schedule.alpha_bar[t].item(), schedule.alpha_bar[s].item()
-    beta = 1 - now / following
-    x_0 = (0.8 - (1 - now) ** 0.5 * 0.3) / now**0.5
-    expected = following**0.5 * beta / (1 - now) * x_0 + (1 - beta) ** 0.5 * (1 - following) / (1 - now) * 0.8
-    assert mean == pytest.approx(expected, rel=1e-5)
+    drawn = gaussian_noise(3, (2, 1))
+    draws = {}
+    final = ddim(predict, drawn().double(), schedule, steps, eta, lambda index: draws.setdefault(index, drawn()))
+    for (x_t, t), (x_s, s) in itertools.pairwise([*seen, (final, None)]):
+        now, following = schedule.alpha_bar[t].item(), 1.0 if s is None else schedule.alpha_bar[s].item()
+        beta, x_0 = 1 - now / following, (x_t - (1 - now) ** 0.5 * 0.3) / now**0.5
+        deviation = eta * (beta * (1 - following) / (1 - now)) ** 0.5
+        mean = following**0.5 * x_0 + (1 - following - deviation**2) ** 0.5 * 0.3
+        if eta == 1:
+            of_x_t = (1 - beta) ** 0.5 * (1 - following) / (1 - now)
+            torch.testing.assert_close(mean, following**0.5 * beta / (1 - now) * x_0 + of_x_t * x_t)
+        noise = draws.get(t, 0)
+        torch.testing.assert_close(x_s, mean + deviation * noise)
+    assert sorted(draws) == (sorted(t for _, t in seen[:-1]) if eta else [])
 
 
 def test_samplers_have_names_and_are_made_from_them():

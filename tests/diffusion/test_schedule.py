@@ -34,6 +34,28 @@ def test_impossible_schedules_are_refused(arguments):
         LinearSchedule(*arguments)
 
 
+@pytest.mark.parametrize(("arguments", "name"), [((10, 1e-20, 0.1), "beta_start"), ((1000, 1e-4, 0.999), "beta_end")])
+def test_betas_that_leave_no_noise_or_no_image_are_refused_by_name(arguments, name):
+    with pytest.raises(ConfigError, match=rf"^{name}: got"):
+        LinearSchedule(*arguments)
+
+
+@pytest.mark.parametrize("arguments", [(1,), (1_000_001,)])
+def test_too_few_and_too_many_steps_are_refused(arguments):
+    with pytest.raises(ConfigError, match=r"^num_steps: got"):
+        LinearSchedule(*arguments)
+
+
+def test_signal_and_noise_are_the_roots_of_alpha_bar_in_the_shape_of_the_images():
+    schedule, index = LinearSchedule(), torch.tensor([0, 400, 999])
+    for shape in ((3,), (3, 5), (3, 1, 2, 2)):
+        found = schedule.signal_and_noise(index, torch.zeros(shape))
+        for values, expected in zip(found, (schedule.alpha_bar[index], 1 - schedule.alpha_bar[index]), strict=True):
+            assert values.shape == (3, *[1] * (len(shape) - 1))
+            assert values.dtype == torch.float32
+            torch.testing.assert_close(values.flatten().double().square(), expected, rtol=1e-6, atol=1e-9)
+
+
 @pytest.mark.parametrize("t", [0.0, -1.0, 100.0])
 def test_times_outside_the_schedule_are_refused(t):
     with pytest.raises(ConfigError):

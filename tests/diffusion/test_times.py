@@ -40,7 +40,7 @@ def test_the_logit_of_the_share_is_normal():
     assert abs((index < 1 + 999 * expit(-1.0)).double().mean().item() - norm.cdf(-1)) < 0.01
 
 
-@pytest.mark.parametrize("time_range", [(1.0, 0.1), (0.0, 1.0), (0.1, 99.0)])
+@pytest.mark.parametrize("time_range", [(1.0, 0.1), (0.0, 1.0), (0.1, 99.0), (1e-6, 5e-5)])
 def test_an_impossible_range_is_refused(time_range):
     with pytest.raises(ConfigError):
         TrainingTimes(SCHEDULE, "uniform", time_range)

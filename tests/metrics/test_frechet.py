@@ -197,6 +197,10 @@ def test_mistakes_are_named():
         Reference.from_features(torch.full((5, 4), torch.nan))
     with pytest.raises(ConfigError, match="moments"):
         frechet_distance(torch.zeros(3), torch.eye(3), torch.zeros(4), torch.eye(4))
+    for wrong in (torch.tensor([[1.0, 0.5], [0.0, 1.0]]), -torch.eye(2), torch.tensor([[1.0, 2.0], [2.0, 1.0]])):
+        for covariances in ((wrong, torch.eye(2)), (torch.eye(2), wrong)):
+            with pytest.raises(ConfigError, match=r"^covariance: got smallest eigenvalue"):
+                frechet_distance(torch.zeros(2), covariances[0], torch.zeros(2), covariances[1])
 
 
 def _rank(rank: int, address: str, results) -> None:

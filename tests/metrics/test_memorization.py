@@ -111,6 +111,14 @@ def test_wilson_interval_at_the_ends():
     assert wilson_interval(1, 100)[1] == 1
 
 
+@pytest.mark.parametrize("arguments", [(0.5, 0), (-0.1, 10), (1.1, 10), (math.nan, 10), (0.5, 10, 1.0)])
+def test_an_interval_of_no_share_is_refused(arguments):
+    with pytest.raises(ConfigError, match=r"^(total|fraction|confidence): got"):
+        wilson_interval(*arguments)
+    with pytest.raises(ConfigError, match=r"^total: got 0"):
+        MemorizationFraction(torch.zeros(3, 2)).interval()
+
+
 @pytest.mark.parametrize("threshold", [0.0, 1.0, -1.0, math.nan])
 def test_thresholds_outside_the_unit_interval_are_refused(threshold):
     with pytest.raises(ConfigError, match=r"^threshold: got"):
@@ -120,6 +128,8 @@ def test_thresholds_outside_the_unit_interval_are_refused(threshold):
 def test_samples_that_are_no_numbers_are_refused():
     with pytest.raises(ValueError, match="not finite"):
         nearest_neighbors(torch.full((1, 2), math.nan), torch.zeros(3, 2))
+    with pytest.raises(ConfigError, match=r"^train: got values that are not finite"):
+        nearest_neighbors(torch.zeros(1, 2), torch.tensor([[0.0, 1.0], [math.nan, 1.0], [1.0, 1.0]]))
 
 
 def test_other_precisions_in_force_do_not_change_the_result():

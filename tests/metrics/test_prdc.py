@@ -44,3 +44,5 @@ def test_known_cases():
 def test_too_few_points_are_refused():
     with pytest.raises(ConfigError, match="k: got 3, expected below the 3 points"):
         radii(torch.zeros(3, 2), 3)
+    with pytest.raises(ConfigError, match="k: got 0, expected at least 1"):
+        radii(torch.zeros(3, 2), 0)

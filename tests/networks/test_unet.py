@@ -77,6 +77,8 @@ def test_dropout_drops_whole_channels_and_keeps_the_mean():
         {"channel_multipliers": (1, 2)},
         {"channel_multipliers": (), "attention": ()},
         {"num_res_blocks": 0},
+        {"in_channels": 0},
+        {"num_steps": 0},
         {"num_res_blocks": 10**13},
         {"dropout": 1.0},
     ],
