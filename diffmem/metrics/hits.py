@@ -25,7 +25,8 @@ def copies_of_images(distances: Tensor, indices: Tensor, num_images: int, thresh
 def share_of_top(counts: Tensor, share: float = 0.1) -> float | None:
     """Share of all copies that the most copied ``share`` of the images holds; None without copies.
 
-    0.1 where all images are copied alike, 1 where only a tenth of them is copied at all.
+    ``share`` where all images are copied alike, up to the rounding of a tenth of them to whole images (at least one); 1
+    where no more than that are copied at all.
     """
     total = counts.sum().item()
     if total == 0:

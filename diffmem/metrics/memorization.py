@@ -35,7 +35,9 @@ def nearest_neighbors(samples: Tensor, train: Tensor, k: int = 2) -> tuple[Tenso
     """The ``k`` nearest training images of each sample in L2.
 
     A float32 matrix product over blocks finds k + 2 candidates a sample (memory does not grow with n); their distances
-    are then computed in float64 from the differences, so copies have distance 0.
+    are then computed in float64 from the differences, so copies have distance 0. Only where more than k + 2 training
+    images are nearer to each other than a thousandth of the sample's distance from the mean image, which two different
+    8-bit images hardly are, may one of them be taken for another.
 
     Args:
         samples: (N, \\*), finite.

@@ -77,6 +77,17 @@ def test_impossible_subsets_are_refused(arguments, key):
         Digits(**arguments).check()
 
 
+@pytest.mark.parametrize("pixel_scale", [1.0, 2.0, 0.5])
+def test_images_of_the_model_go_back_to_those_of_the_source(pixel_scale):
+    data = Digits(n=10, num_test=5, pixel_scale=pixel_scale)
+    data.setup()
+    assert data.train_images.mean(0).abs().max() < 1e-6
+    torch.testing.assert_close(data.train_images + data.mean, pixel_scale * data.unit_images(data.train_positions))
+    torch.testing.assert_close(data.to_unit(data.train_images), data.unit_images(data.train_positions))
+    test_positions = range(len(data._pool) - 5, len(data._pool))
+    torch.testing.assert_close(data.to_unit(data.test_images), data.unit_images(test_positions))
+
+
 def test_the_largest_subset_that_fits_is_accepted():
     Digits(n=1285).check()
 
