@@ -21,7 +21,7 @@ def test_the_samples_of_a_loaded_run_are_those_of_its_evaluation(finished_run):
     shown = (samples.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
     np.testing.assert_array_equal(shown[: len(kept)], kept)
     assert torch.allclose(run.sample(3), samples[:3], rtol=1e-4, atol=1e-3)
-    assert not run.sample(3, seed=1).equal(samples[:3])
+    assert (run.sample(3, seed=1) - samples[:3]).abs().max() > 0.1, "other noise, not other rounding"
 
 
 def test_a_step_that_was_not_saved_is_refused(finished_run):
