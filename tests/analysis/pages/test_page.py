@@ -39,6 +39,7 @@ def page(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     for n, optimizer in ((64, "Adam"), (128, "Adam"), (64, EVIL)):
         table = evaluations(n, 0, optimizer=optimizer, steps=log_steps(30_000, 4))
+        table.loc[7, ["frechet_pixels", "frechet_pixels_std"]] = np.nan
         folder = write_run(root / "mine", table)
         keep(folder, 100, 0)
         keep(folder, 30_000, 3)
@@ -114,6 +115,12 @@ def test_the_page_in_a_browser(page):
         assert run(drawn) < before and toggle.get_attribute("aria-pressed") == "false"
         toggle.click()
         assert run(drawn) == before
+
+        # a value that is missing leaves its interval in one piece
+        bands = "document.querySelectorAll('#run .plot')[1].data.filter((each) => each.fill)"
+        until(lambda: run("document.querySelectorAll('#run .plot')[1].data"))
+        assert run(f"{bands}.length") == 1 and run(f"{bands}[0].y.length") > 20
+        assert run(f"{bands}[0].y.includes(null)") is False
 
         # tables sort, by keyboard too; a line leads to its run
         names = "[...document.querySelectorAll('#runs tbody tr')].map((row) => row.cells[1].textContent)"
