@@ -14,7 +14,7 @@ from diffmem.analysis.effects import effects_against
 from diffmem.analysis.effects_table import table
 from diffmem.analysis.factors import find_baseline, settings_of
 from diffmem.analysis.forest import forest
-from diffmem.analysis.runs import read_runs
+from diffmem.analysis.runs import read_runs, run_of_table
 from diffmem.errors import DataError
 
 STEPS = log_steps(30_000)
@@ -221,6 +221,12 @@ def test_the_sampler_is_no_change_where_all_runs_have_one(tmp_path):
     write(tmp_path, "wd", {**BASELINE, "optimizer.weight_decay": 1.0}, sampler="ddim-50")
     runs = read_runs([tmp_path])
     assert columns_of_settings(runs) == ("setting",)
+    several = [*runs, run_of_table("other", evaluations(64, 9, sampler="ddpm-50"))]
+    assert columns_of_settings(several) == ("setting", "sampler")
+    silent = run_of_table("silent", evaluations(64, 10))
+    assert columns_of_settings([*several, silent]) == ("setting",), (
+        "a table that does not say has no sampler to group by"
+    )
     found = effects_against(compare(runs, Rules(by=("setting",), quality_level=20, num_draws=200)), "weight_decay=0")
     assert {row.factor for row in found.rows} == {"", "optimizer.weight_decay=1"}
 

@@ -53,3 +53,5 @@ def test_a_key_is_named_by_its_end_only_where_one_has_it():
     assert find_baseline(settings, "model.width=1") is settings[0]
     with pytest.raises(ConfigError, match="width=1, expected KEY=VALUE with a key of"):
         find_baseline(settings, "width=1")
+    with pytest.raises(ConfigError, match="idth=1, expected KEY=VALUE with a key of"):
+        find_baseline([Setting({"optimizer.lr": 0.1, "model.width": 1}, {})], "idth=1")
