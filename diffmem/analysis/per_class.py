@@ -15,7 +15,7 @@ from diffmem.analysis.report import estimate_fields, text_table, write_cells
 from diffmem.analysis.runs import Run
 from diffmem.analysis.timescales import tau_mem
 from diffmem.errors import DataError
-from diffmem.files import read_table
+from diffmem.files import read_numbers
 
 TABLE = "per_class.csv"
 HEADER = ("group", "n", "label", "seeds", "τ_mem", "f_mem at the end")
@@ -68,16 +68,10 @@ def class_times(runs: Sequence[Run], rules: Rules) -> list[ClassTimes]:
 
 def _read(run: Run) -> dict[int, np.ndarray]:
     """By label: steps, f_mem and numbers of samples, (3, S)."""
-    path = (run.folder or Path()) / TABLE
     curves: dict[int, list[tuple[float, float, float]]] = {}
-    try:
-        for row in read_table(path) if run.folder else []:
-            values = (float(row["step"]), float(row["f_mem"]), float(row["num_samples"]))
-            curves.setdefault(int(row["label"]), []).append(values)
-    except (KeyError, ValueError) as error:
-        raise DataError(
-            str(path), got=f"{error}", expected="columns step, label, num_samples and f_mem", remedy="restore it"
-        ) from error
+    columns = ("label", "step", "f_mem", "num_samples")
+    for label, step, f_mem, count in read_numbers(run.folder / TABLE, columns) if run.folder else []:
+        curves.setdefault(int(label), []).append((step, f_mem, count))
     return {label: np.array(rows).T for label, rows in curves.items()}
 
 

@@ -57,6 +57,12 @@ def test_runs_without_classes_are_refused(tmp_path):
         class_times(read_runs([tmp_path]), Rules())
 
 
+def test_a_damaged_table_of_classes_is_named(runs):
+    (runs[0].folder / "per_class.csv").write_text("step,label,num_samples,f_mem\n0,0,100,\n")
+    with pytest.raises(DataError, match=r"per_class\.csv line 2 column f_mem: got ''"):
+        class_times(runs, Rules())
+
+
 def test_runs_of_one_curve_err_independently(tmp_path):
     """Two runs alike tell a time more sharply than one: their samples are others."""
     found = []
