@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from synthetic_runs import Truth, evaluations, log_steps, write_run
 
 from diffmem import compare as command
-from diffmem.analysis.collapse import collapse
+from diffmem.analysis.collapse import collapse, levelled_off
 from diffmem.analysis.comparison import Rules, compare
 from diffmem.analysis.law_figures import collapsed_curves
 from diffmem.analysis.runs import read_runs
@@ -83,6 +83,12 @@ def test_the_command_says_which_curves_the_figure_has(tmp_path, capsys):
     axes = collapsed_curves(compare(read_runs([tmp_path / "runs"]), rules)).axes
     assert axes[0].get_ylabel() == "$f_{\\mathrm{mem}} / f_{\\mathrm{mem}}(τ_{\\max})$"
     assert len(axes[0].lines) == 2
+
+
+def test_a_curve_has_levelled_off_where_half_its_time_ago_it_was_four_fifths_of_its_end():
+    steps = np.array([0.0, 50, 100])
+    assert levelled_off(steps, np.array([0, 0.4, 0.5]))
+    assert not levelled_off(steps, np.array([0, 0.39, 0.5]))
 
 
 def test_curves_that_hardly_rise_take_no_part():
