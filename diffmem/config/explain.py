@@ -72,7 +72,10 @@ def explain(error: Exception, args: list[str], group_keys: Iterable[str]) -> Con
         return ConfigError(full, got=f"no {missing[1]}", expected="it to be set", remedy=f"set --{full}.{missing[1]}")
     absent = re.search(r"File does not exist: (.+)", cause)
     if absent:
-        remedy = f"name it from the folder you are in, or one of diffmem's: {', '.join(config_names())}"
+        name = "/".join(Path(absent[1].strip("'")).parts[-2:])
+        near = difflib.get_close_matches(name, config_names(), n=1, cutoff=0.7)
+        named = f"did you mean {near[0]}? One" if near else "name it from the folder you are in, or one"
+        remedy = f"{named} of diffmem's: {', '.join(config_names())}"
         return ConfigError(full, got=f"no file {absent[1]}", expected="a config file", remedy=remedy)
     for path in _config_files(args):
         if (tree := _read_yaml(path)) is _UNREADABLE:
@@ -88,6 +91,8 @@ def explain(error: Exception, args: list[str], group_keys: Iterable[str]) -> Con
     wanted = re.search(r"Expected (?:an? )?(.+?)[.:] (?:Got value: )?(.+)", cause, re.DOTALL)
     if not wanted:
         return ConfigError(full, got=_one_line(cause), expected="a usable value", remedy=f"change it {where}")
+    if wanted[2].strip().lower() in ("nan", "inf", "-inf"):
+        return ConfigError(full, got=wanted[2].strip(), expected="a finite number", remedy=f"change it {where}")
     expected = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", wanted[1]).replace("typing.", "")
     if "dot import path" in expected:
         names = ", ".join(sorted(_class_names(full.removesuffix(".help"))))

@@ -106,6 +106,8 @@ class ReopenedRun:
         Raises:
             ConfigError: The run has no view of this name, or more samples than memory.
         """
+        if view and len(self.evaluation.views) == 1:
+            raise ConfigError("view", got=view, expected="none, for this run has no views", remedy="leave --view out")
         require_one_of(self.evaluation.views, "view", view)
         require_memory("num", num, num * self.data.mean.numel() * 4)
         self.evaluation.samples.seed = seed

@@ -152,6 +152,8 @@ def test_a_config_must_come_first_and_be_there(capsys, tmp_path):
             "--optimizer.betas=[0.9,0.99]",
         ): "optimizer.betas.*does not have it",
         ("--config", "nowhere.yaml"): "no file .*nowhere.yaml.*name it from the folder you are in",
+        ("--config", "digits/unte.yaml"): r"no file .*digits/unte\.yaml.*did you mean digits/unet\.yaml\?",
+        (*SMALL[:2], "--optimizer.lr=nan"): "optimizer.lr: got nan, expected a finite number; change it on the command",
     }.items():
         code, message = attempt(capsys, tmp_path, *args, config=())
         assert code == 2

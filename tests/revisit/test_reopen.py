@@ -53,6 +53,7 @@ def test_a_mistake_is_one_line(finished_run, tmp_path, capsys):
         ("--num=100000000000",): "--num: got 100000000000, which takes at least",
         ("--checkpoint=5",): "checkpoint: got 5",
         (f"--out={tmp_path}/a.jpeg",): "--out: got",
+        ("--view=raw",): "view: got raw, expected none, for this run has no views; leave --view out",
     }.items():
         assert sample.main([str(finished_run), *arguments]) in (2, 3)
         error = capsys.readouterr().err

@@ -222,7 +222,7 @@ function showRun(place, chosen, focus) {
     into.append(make("h3", { id: "view" }, `View: ${viewName(shown)}`), make("div", { className: "controls" }, picker));
   }
   into.append(facts(shown.facts), facts([...shown.times.map((time) => [time.symbol, time.text]), ...Object.entries(shown.ends)]));
-  if (shown.times.some((time) => time.value === null)) into.append(make("p", { className: "faint" }, "–: no such time; “How the times are read” says why. τ_gen of one run alone needs a level: --quality-level."));
+  if (shown.times.some((time) => time.value === null)) into.append(make("p", { className: "faint" }, "–: no such time in this run. τ_gen of one run alone needs a level: --quality-level."));
   into.append(make("h3", {}, "Curves"));
   const drawn = runPanels(run, shown, into);
   into.append(make("h3", {}, "Samples beside their nearest training images"));
