@@ -180,3 +180,51 @@ def test_more_variance_in_fewer_directions_is_not_sooner(runs):
 def test_times_on_digits_fall_with_the_batch_as_on_their_covariance(runs):
     found = [each for values in batch_exponents(runs, "digits").values() for each in values]
     assert f"β of digits is {min(found):.2f} to {max(found):.2f}" in STATEMENTS
+
+
+COPIES = ("L_test +5%", "L_gen ≥ 0.5", "f_mem ≥ 1%", "f_mem ≥ 5%")
+
+
+@pytest.fixture(scope="module")
+def copies(runs):
+    """Of each criterion, α of both laws at batches of 32, then of n, which at n = 32 are the same runs."""
+    found = {}
+    for batch in ("b32", "bn"):
+        for law in LAWS:
+            members = of(runs, f"copies-{law}-b32")
+            if batch == "bn":
+                members = [run for run in members if run.n == 32] + of(runs, f"copies-{law}-bn")
+            assert len(members) == 6
+            shown = [each for each in criteria(members, "frechet_pixels", None) if each.name in COPIES]
+            for rung in ladder(law, members, shown):
+                found.setdefault(rung.criterion.name, {})[batch, law] = rung.law
+    return found
+
+
+def test_the_exponents_of_copies_are_those_printed(copies):
+    assert list(copies) == sorted(COPIES, key=list(copies).index) and len(copies) == 4
+    for name, found in copies.items():
+        cells = [str(law).replace(" points", "") for law in found.values()]
+        assert f"| {name} | {' | '.join(cells)} |" in STATEMENTS
+
+
+def test_copies_are_steeper_in_n_than_losses_and_later_where_the_spectrum_decays(runs, copies):
+    for batch in ("b32", "bn"):
+        for law in LAWS:
+            losses, onset = (copies[name][batch, law] for name in ("L_test +5%", "f_mem ≥ 1%"))
+            assert onset.low > losses.high and (batch == "bn" or onset.low > 1 + 2 / 64)
+    delays = []
+    for n in (32, 64, 128):
+        pairs = [[time_of(runs, f"copies-{law}", n, index, "f_mem ≥ 1%").value for law in LAWS] for index in (0, 1)]
+        delays.append([spectrum / flat for flat, spectrum in pairs])
+    assert max(delays[0]) < min(delays[1]) <= max(delays[1]) < min(delays[2])
+    first, second, third = (f"{min(each):.1f} and {max(each):.1f} times" for each in delays)
+    assert all(text in STATEMENTS for text in (f"{first} as late", f"{second} at 64", f"{third} at 128"))
+
+
+def test_a_batch_of_n_hastens_the_losses_more_than_the_copies(runs):
+    for law in LAWS:
+        betas = batch_exponents(runs, f"copies-{law}")
+        cells = [f"{np.mean(betas[name]):.2f}" for name in COPIES]
+        assert all(len(betas[name]) == 4 for name in COPIES)
+        assert f"{cells[0]} and {cells[1]}" in STATEMENTS and f"{cells[2]} and {cells[3]}" in STATEMENTS
