@@ -16,7 +16,7 @@ STATEMENTS = (Path(__file__).parent / "vectors/README.md").read_text(encoding="u
 
 @pytest.fixture(scope="module")
 def runs():
-    return read_runs([STUDY])
+    return read_runs([STUDY, STUDY.parent / "vectors_copies"])
 
 
 def of(runs, study):
