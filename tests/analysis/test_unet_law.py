@@ -89,3 +89,30 @@ def test_the_batch_rule_moves_the_u_net_under_either_optimizer(fixed):
         assert 0.65 < before["Adam"][name].exponent - after["Adam"][name].exponent < 0.95
     for name in ("L_test +5%", "L_test +20%", "L_gen ≥ 0.5", "f_mem ≥ 1%"):
         assert before["SGD"][name].exponent - after["SGD"][name].exponent > 0.3
+
+
+PATCHES = STUDY.parent / "patches_law"
+
+
+def test_on_photographs_the_order_is_that_of_the_digits():
+    page = (PATCHES / "README.md").read_text(encoding="utf-8")
+    runs = read_runs([PATCHES])
+    shown = ("L_test +5%", "L_gen ≥ 0.1", "L_gen ≥ 0.2", "f_mem ≥ 1%")
+    whole, paired = laws(compare(runs, Rules(quality_level=3.0))), sgd_over_adam(runs, shown)
+    adam, sgd = whole["Adam"], whole["SGD"]
+    for name in shown:
+        cells = [printed(law) for law in (adam[name], sgd[name], paired[name])]
+        assert f"| {name} | {' | '.join(cells)} |" in page
+        assert paired[name].exponent > 0 and adam[name].exponent < sgd[name].exponent
+    copies, of_larger = (law_of_copies(each, 0.01, 3.0) for each in (runs, [run for run in runs if run.n > 16]))
+    assert copies["Adam"].high < 1 and f"under Adam: {copies['Adam'].interval_text}" in page
+    assert f"{of_larger['SGD'].interval_text}, and L_gen ≥ 0.1 at {sgd['L_gen ≥ 0.1'].interval_text}" in page
+    assert f"with n = 16 it is {copies['SGD'].interval_text}" in page
+    assert of_larger["SGD"].low < 1 < of_larger["SGD"].high
+
+
+def test_on_photographs_good_samples_come_before_copies_under_sgd_at_the_largest_n_alone():
+    cells = compare(read_runs([PATCHES]), Rules(quality_level=3.0)).cells
+    gen, mem = ([cell.times[name] for cell in cells] for name in ("gen", "mem"))
+    early = [not good.censored and good.value < copied.value for good, copied in zip(gen, mem, strict=True)]
+    assert [(cell.group, cell.n) for cell, is_early in zip(cells, early, strict=True) if is_early] == [("SGD", 128)]
