@@ -105,9 +105,10 @@ def test_on_photographs_the_order_is_that_of_the_digits():
         assert f"| {name} | {' | '.join(cells)} |" in page
         assert paired[name].exponent > 0 and adam[name].exponent < sgd[name].exponent
     copies, of_larger = (law_of_copies(each, 0.01, 3.0) for each in (runs, [run for run in runs if run.n > 16]))
-    assert copies["Adam"].high < 1 and f"under Adam: {copies['Adam'].interval_text}" in page
+    assert copies["Adam"].high < 1 and f"than n: {copies['Adam'].interval_text}" in page
     assert f"{of_larger['SGD'].interval_text}, and L_gen ≥ 0.1 at {sgd['L_gen ≥ 0.1'].interval_text}" in page
     assert f"with n = 16 it is {copies['SGD'].interval_text}" in page
+    assert [name for name in shown if paired[name].low < 0] == ["f_mem ≥ 1%"]
     assert of_larger["SGD"].low < 1 < of_larger["SGD"].high
 
 
