@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from laws import law_of_copies, laws, printed, sgd_over_adam
 
@@ -153,6 +154,34 @@ def test_a_narrow_network_copies_64_images_at_the_lower_rate_alone():
     assert f"after {round(cells[0.03, 64].value, -3):,.0f} updates [{low}, > {high}]" in STATEMENTS
     at_32 = [run.table["f_mem"].iloc[-1] for run in of("narrow", n=32)]
     assert f"{sum(at_32) / len(at_32):.0%} at n = 32" in STATEMENTS
+
+
+def test_at_a_rate_that_goes_to_zero_the_n_that_is_copied_grows_with_the_parameters():
+    """n*(p) between the two n around f_mem = 1%, in log f_mem against log n."""
+    last = {}
+    for run in of("annealed"):
+        row = run.table.iloc[-1]
+        last[int(run.identity["num_parameters"]), run.n, int(row.step)] = row
+    stars = []
+    for width, parameters in ((8, 1_576), (16, 3_856), (32, 10_720)):
+        rows = {n: last[parameters, n, 60_000] for n in (16, 32, 64, 128) if (parameters, n, 60_000) in last}
+        below = max(n for n, row in rows.items() if row.f_mem_low >= 0.01)
+        above = min(n for n, row in rows.items() if row.f_mem < 0.01)
+        assert above == 2 * below
+        shares = np.log([rows[below].f_mem, rows[above].f_mem])
+        stars.append(below * 2 ** float((shares[0] - math.log(0.01)) / (shares[0] - shares[1])))
+        cells = [
+            f"{rows[n].f_mem:.1%} [{rows[n].f_mem_low:.1%}, {rows[n].f_mem_high:.1%}]" if n in rows else "–"
+            for n in (16, 32, 64, 128)
+        ]
+        assert f"| {width} | {parameters} | {' | '.join(cells)} | {stars[-1]:.0f} |" in STATEMENTS
+    each = [parameters / star for parameters, star in zip((1_576, 3_856, 10_720), stars, strict=True)]
+    assert f"about p/{min(each):.0f} to p/{max(each):.0f}" in STATEMENTS
+    slope = np.polyfit(np.log([1_576, 3_856, 10_720]), np.log(stars), 1)[0]
+    assert f"as p^{slope:.2f} over these three" in STATEMENTS
+    longer = [row for key, row in sorted(last.items()) if key[2] > 60_000]
+    first, second = (f"{row.f_mem:.1%} [{row.f_mem_low:.1%}, {row.f_mem_high:.1%}]" for row in longer)
+    assert f"{first} and {second}" in STATEMENTS
 
 
 def test_the_exponent_falls_with_the_rate():
