@@ -70,19 +70,22 @@ def test_a_mistake_ends_in_one_line(make, code, reason, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+MNIST = str(ROOT / "tests/analysis/mnist_sgd")
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         ([], "RUN_OR_ROOT"),
-        ([".", "--clock", "days"], "days"),
-        ([".", "--confidence", "95"], "--confidence"),
-        ([".", "--draws", "3"], "--draws"),
-        ([".", "--wandb", "project"], "ENTITY/PROJECT"),
+        ([MNIST, "--clock", "days"], "days"),
+        ([MNIST, "--confidence", "95"], "--confidence"),
+        ([MNIST, "--draws", "3"], "--draws"),
+        ([MNIST, "--wandb", "project"], "ENTITY/PROJECT"),
         (["wandb:project"], "ENTITY/PROJECT"),
-        ([str(ROOT / "tests/analysis/mnist_sgd"), "--by", ""], "--by: got '', which"),
-        ([".", "--against", "lr=1", "--per-class"], "--per-class: got it beside --against"),
-        ([".", "--against", "lr=1", "--wandb", "me/mine"], "--wandb: got it beside --against"),
-        ([str(ROOT / "tests/analysis/mnist_sgd"), "--against", "lr=1", "--by", "lr"], "--by: got it beside --against"),
+        ([MNIST, "--by", ""], "--by: got '', which"),
+        ([MNIST, "--against", "lr=1", "--per-class"], "--per-class: got it beside --against"),
+        ([MNIST, "--against", "lr=1", "--wandb", "me/mine"], "--wandb: got it beside --against"),
+        ([MNIST, "--against", "lr=1", "--by", "lr"], "--by: got it beside --against"),
     ],
 )
 def test_a_wrong_argument_ends_in_one_line(arguments, reason, capsys):

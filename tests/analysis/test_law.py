@@ -1,5 +1,6 @@
 """The study of exponents on digits, at the paper's batches of min(n, 512) and at batches of 32."""
 
+import functools
 import math
 from pathlib import Path
 
@@ -25,9 +26,13 @@ SHOWN = (
 LEVEL = 2.0  # of the Fréchet distance
 
 
+@functools.cache
+def tables(part):
+    return read_runs([STUDY / part])
+
+
 def of(part, **identity):
-    runs = read_runs([STUDY / part])
-    return [run for run in runs if all(run.identity[key] == value for key, value in identity.items())]
+    return [run for run in tables(part) if all(run.identity[key] == value for key, value in identity.items())]
 
 
 @pytest.fixture(scope="module")

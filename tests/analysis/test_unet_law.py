@@ -1,5 +1,6 @@
 """The law with the U-Net, at batches of min(n, 512)."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,13 @@ STATEMENTS = (STUDY / "README.md").read_text(encoding="utf-8")
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
+@functools.cache
+def tables(part):
+    return read_runs([STUDY / part])
+
+
 def of(part, **identity):
-    runs = read_runs([STUDY / part])
-    return [run for run in runs if all(run.identity[key] == value for key, value in identity.items())]
+    return [run for run in tables(part) if all(run.identity[key] == value for key, value in identity.items())]
 
 
 U_NET = ("nn_heldout/nn_train +5%", "L_test +5%", "L_test +20%", "L_gen ≥ 0.5", "f_mem ≥ 1%", "f_mem ≥ 5%")

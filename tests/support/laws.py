@@ -34,7 +34,7 @@ def sgd_over_adam(runs, names):
 
 def law_of_copies(runs, level=0.01, quality_level=2.0):
     """The law of f_mem ≥ level by optimizer."""
-    found = compare(runs, Rules(mem_level=level, quality_level=quality_level, num_draws=300)).groups
+    found = compare(runs, Rules(mem_level=level, quality_level=quality_level, num_draws=100)).groups
     return {group.name: group.laws["mem"] for group in found}
 
 
