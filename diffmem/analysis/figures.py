@@ -19,6 +19,7 @@ from diffmem.analysis.style import (
     colors_of_groups,
     colors_of_n,
     draw_estimates,
+    legend_columns,
     legend_of_n,
     n_axis,
     new_figure,
@@ -148,7 +149,7 @@ def gap_against_n(comparison: Comparison) -> "Figure | None":
         ax.set_ylabel(name + (f" ({CLOCKS[comparison.rules.clock]})" if not even else ""))
         ax.margins(y=0.12)
         n_axis(ax, (cell.n for cell in comparison.cells))
-    figure.legend(loc="outside lower center", ncols=min(len(comparison.groups), 4))
+    figure.legend(loc="outside lower center", ncols=legend_columns(figure, [group.name for group in comparison.groups]))
     return figure
 
 
@@ -173,6 +174,8 @@ def phase_diagram(comparison: Comparison) -> "Figure | None":
         for family in dict.fromkeys(families[each.group] for each in edges):
             mine = [each for each in edges if families[each.group] == family]
             n, p = [each.memorized[place] for each in mine], [each.num_parameters for each in mine]
+            if not np.isfinite(n).any():  # no law, or none that grows: no line, and none in the legend
+                continue
             ax.plot(n, p, color=REFERENCE, lw=1, ls=("-", "--", ":")[place], label=label, zorder=1)
             label = ""  # one entry of the legend for all families
     ax.set(yscale="log", ylabel="number of parameters p")

@@ -10,7 +10,15 @@ from diffmem.analysis.comparison import Comparison
 from diffmem.analysis.estimate import plain
 from diffmem.analysis.runs import CLOCKS
 from diffmem.analysis.scaling import PowerLaw
-from diffmem.analysis.style import REFERENCE, colors_of_groups, colors_of_n, legend_of_n, new_figure, styled
+from diffmem.analysis.style import (
+    REFERENCE,
+    colors_of_groups,
+    colors_of_n,
+    legend_columns,
+    legend_of_n,
+    new_figure,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,5 +97,5 @@ def exponents_by_criterion(comparison: Comparison) -> "Figure | None":
                     at[beyond], np.full(beyond.sum(), edge), arrow, ms=5, color=points[0].get_color(), clip_on=False
                 )
     ax.set(ylim=(low, high), ylabel=label)
-    figure.legend(loc="outside upper center", ncols=min(len(rungs), 4))
+    figure.legend(loc="outside upper center", ncols=legend_columns(figure, [group.name for group in comparison.groups]))
     return figure

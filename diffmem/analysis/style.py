@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 GROUP_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 REFERENCE = "0.45"
 _FEW_DECADES = 50.0
+_LETTER_INCHES, _HANDLE_INCHES = 0.075, 0.5  # of a legend entry at 8 points
 _RC: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -103,6 +104,12 @@ def n_axis(ax: "Axes", sizes: Iterable[int]) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlim(ordered[0] / 1.4, ordered[-1] * 1.4)
     ax.set_xlabel("number of training images n")
+
+
+def legend_columns(figure: "Figure", names: Sequence[str]) -> int:
+    """How many columns of a legend the figure's width holds, by the longest of ``names``; four at most."""
+    fitting = figure.get_figwidth() / (_HANDLE_INCHES + _LETTER_INCHES * max(map(len, names)))
+    return max(1, min(len(names), 4, int(fitting)))
 
 
 def legend_of_n(figure: "Figure", colors: dict[int, Any]) -> None:

@@ -5,7 +5,7 @@ import pytest
 from synthetic_runs import Truth, evaluations, log_steps
 
 from diffmem.analysis.comparison import Rules, compare
-from diffmem.analysis.figures import gap_against_n, times_against_n
+from diffmem.analysis.figures import gap_against_n, phase_diagram, times_against_n
 from diffmem.analysis.law_figures import collapsed_curves, exponents_by_criterion
 from diffmem.analysis.runs import run_of_table
 from diffmem.analysis.scaling import PowerLaw
@@ -69,3 +69,34 @@ def test_the_ladder_shows_each_exponent(comparison):
     rungs = [rung for rung in comparison.groups[0].ladder if isinstance(rung.law, PowerLaw)]
     assert [text.get_text() for text in ax.get_xticklabels()] == [rung.criterion.name for rung in rungs]
     assert list(points(ax, "o")[:, 1]) == [rung.law.exponent for rung in rungs]
+
+
+def named(study, num_parameters):
+    """Runs of three n that say where they come from."""
+    for n in SIZES[:3]:
+        table = evaluations(n, 0, Truth(), STEPS, study=study, num_parameters=num_parameters)
+        yield run_of_table(f"{study}-n{n}", table)
+
+
+def test_a_legend_of_long_names_stays_inside_its_figure():
+    studies = [f"vectors-of-a-known-law-with-batches-of-{size}" for size in (32, 64, 128, 256)]
+    runs = [run for study in studies for run in named(study, 1000)]
+    found = compare(runs, Rules(by=("study",), num_draws=200))
+    for draw in (gap_against_n, exponents_by_criterion):
+        figure = draw(found)
+        figure.canvas.draw()
+        (legend,) = figure.legends
+        assert [text.get_text() for text in legend.get_texts()] == sorted(studies)
+        shown = legend.get_window_extent()
+        assert shown.x0 >= 0 and shown.x1 <= figure.bbox.x1
+
+
+def test_a_phase_diagram_names_no_line_that_it_does_not_draw():
+    """One n of each size has no law, so nothing is said of what a length memorizes."""
+    runs = [run for size, n in ((1000, 0), (4000, 1)) for run in list(named("sizes", size))[n : n + 1]]
+    figure = phase_diagram(compare(runs, Rules(by=("num_parameters",), num_draws=200)))
+    assert not [text for text in figure.legends[0].get_texts() if "memorized by" in text.get_text()]
+    both = [run for size in (1000, 4000) for run in named("sizes", size)]
+    figure = phase_diagram(compare(both, Rules(by=("num_parameters",), num_draws=200)))
+    lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 2]
+    assert len(lines) == sum("memorized by" in text.get_text() for text in figure.legends[0].get_texts())
