@@ -6,6 +6,7 @@ them the same on every device; dropout masks alone are drawn where the network i
 """
 
 import hashlib
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -37,8 +38,21 @@ def stream(seed: int, name: str, step: int = 0) -> torch.Generator:
 
 
 def seed_global(seed: int, name: str, step: int = 0) -> None:
-    """Seed torch's global generators (weights, dropout), which draw what no stream can be handed to."""
-    torch.manual_seed(derive_seed(seed, name, step))
+    """Seed torch's global generators (weights, dropout), which draw what no stream can be handed to.
+
+    Without an accelerator that of the CPU alone: ``torch.manual_seed`` notes three stack traces for devices that may
+    come, a tenth of an update of a small network.
+    """
+    value = derive_seed(seed, name, step)
+    if _has_accelerator():
+        torch.manual_seed(value)
+    else:
+        torch.default_generator.manual_seed(value)
+
+
+@cache
+def _has_accelerator() -> bool:
+    return torch.accelerator.is_available()
 
 
 def normal(seed: int, name: str, step: int, shape: tuple[int, ...]) -> Tensor:

@@ -48,3 +48,12 @@ def test_streams_leave_the_global_generator_alone():
     state = torch.get_rng_state()
     rng.normal(0, "noise", 0, (8,))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("accelerator", [False, True])
+def test_the_global_generator_draws_by_address_with_an_accelerator_and_without(monkeypatch, accelerator):
+    monkeypatch.setattr(rng, "_has_accelerator", lambda: accelerator)
+    rng.seed_global(0, "dropout", 3)
+    drawn = torch.rand(4)
+    torch.manual_seed(rng.derive_seed(0, "dropout", 3))
+    assert torch.equal(drawn, torch.rand(4))
