@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -32,6 +33,20 @@ def writing(out: Path, expected: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigError("--out", got=f"{out} ({error.strerror})", expected=expected, remedy="set --out") from error
+
+
+def require_folder(out: Path) -> None:
+    """Refuse an ``--out`` that is no folder to write in and cannot become one, before what is to go there is computed.
+
+    Raises:
+        ConfigError: Another kind of file is in the way, or permissions are.
+    """
+    nearest = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    with writing(out, "a folder to write in"):
+        if not nearest.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def add_sampling(parser: argparse.ArgumentParser, num: int, out: Path, out_help: str) -> None:

@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffmem.command_line import Parser, add_trust, exit_code_of, writing
+from diffmem.command_line import Parser, add_trust, exit_code_of, require_folder, writing
 from diffmem.errors import EXIT_DONE, ConfigError, DataError, parameters_of, require_at_least
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def main(args: list[str] | None = None) -> int:
 def _regions(options: argparse.Namespace) -> int:
     with parameters_of():
         require_at_least(2, num=options.num, times=options.times)
+    require_folder(options.out)
     from diffmem.analysis.regions import departures, draw_regions, stand_in
     from diffmem.config.trust import trusting
     from diffmem.files import write_table

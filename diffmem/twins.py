@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffmem.command_line import Parser, add_sampling, exit_code_of, writing
+from diffmem.command_line import Parser, add_sampling, exit_code_of, require_folder, writing
 from diffmem.errors import EXIT_DONE, parameters_of, require_at_least
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def main(args: list[str] | None = None) -> int:
 def _twins(options: argparse.Namespace) -> int:
     with parameters_of():
         require_at_least(2, num=options.num)
+    require_folder(options.out)
     from diffmem.config.trust import trusting
     from diffmem.files import write_table
 

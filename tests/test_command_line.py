@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from diffmem.command_line import Parser, exit_code_of
-from diffmem.errors import DataError
+from diffmem import regions, twins
+from diffmem.command_line import Parser, exit_code_of, require_folder
+from diffmem.errors import ConfigError, DataError
 from diffmem.files import writing
 
 
@@ -108,3 +109,23 @@ def test_letters_that_a_locale_lacks_are_replaced():
     command = [sys.executable, "-c", COMMAND.replace("TEXT", "chr(964) + chr(246)")]
     result = subprocess.run(command, env=environment, capture_output=True)
     assert (result.returncode, result.stdout.decode("latin-1"), result.stderr) == (0, "?ö\n", b"")
+
+
+@pytest.mark.parametrize("out", ["", "new", "new/deep"])
+def test_a_folder_that_is_there_or_can_be_made_is_taken_and_not_made(tmp_path, out):
+    require_folder(tmp_path / out)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", [twins.main, regions.main])
+@pytest.mark.parametrize("out", ["file", "file/deep"])
+def test_a_folder_that_cannot_be_made_is_refused_before_the_runs_are_looked_at(tmp_path, capsys, command, out):
+    (tmp_path / "file").touch()
+    assert command(["no-run", "no-run", f"--out={tmp_path / out}"]) == 2
+    assert "(Not a directory), expected a folder to write in; set --out" in capsys.readouterr().err
+
+
+def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(ConfigError, match="Permission denied"):
+        require_folder(tmp_path / "new")

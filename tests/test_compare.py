@@ -80,6 +80,7 @@ MNIST = str(ROOT / "tests/analysis/mnist_sgd")
         ([MNIST, "--clock", "days"], "days"),
         ([MNIST, "--confidence", "95"], "--confidence"),
         ([MNIST, "--draws", "3"], "--draws"),
+        ([MNIST, "--draws", "1000000000000"], "--draws"),
         ([MNIST, "--wandb", "project"], "ENTITY/PROJECT"),
         (["wandb:project"], "ENTITY/PROJECT"),
         ([MNIST, "--by", ""], "--by: got '', which"),

@@ -19,7 +19,7 @@ from diffmem.analysis.levels import shared_level
 from diffmem.analysis.phase import Phase, PhasePoint, phase_of
 from diffmem.analysis.runs import CLOCKS, DEFAULT_VIEW, Run, quality_column
 from diffmem.analysis.scaling import PowerLaw, fit_of_runs
-from diffmem.errors import DataError, ParameterError, require_at_least, require_one_of
+from diffmem.errors import DataError, ParameterError, require_one_of
 
 Notes = defaultdict[str, list[str]]
 
@@ -60,7 +60,8 @@ class Rules:
             value = getattr(self, name)
             if value is not None and not least < value < most:
                 raise ParameterError(name, got=value, expected=f"a number in ({least}, {most:g})")
-        require_at_least(100, num_draws=self.num_draws)
+        if not 100 <= self.num_draws <= 100_000:
+            raise ParameterError("num_draws", got=self.num_draws, expected="100 to 100,000")
         require_one_of(CLOCKS, "clock", self.clock)
         require_one_of(("all", "plateaus"), "collapse", self.collapse)
 

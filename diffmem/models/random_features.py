@@ -88,10 +88,11 @@ class RandomFeatures(pl.LightningModule):
         return score_of(self, x_t, index, self.schedule)
 
     def columns(self, step: int) -> dict[str, float | None]:
-        """``tau``, the paper's time τ = kη/d² of update k = ``step`` of plain SGD; empty for other optimizers."""
+        """``tau``, the paper's time τ = kη/d² of update k = ``step`` of plain SGD; empty for other ways to train."""
         optimizer = self.configure_optimizers()
         if type(optimizer) is not torch.optim.SGD:
             return {"tau": None}
         group = optimizer.param_groups[0]
-        plain = not group["momentum"] and not group["weight_decay"]
+        clipped = self._trainer is not None and self._trainer.gradient_clip_val
+        plain = not (group["momentum"] or group["weight_decay"] or clipped)
         return {"tau": step * group["lr"] / self.network.W.shape[1] ** 2 if plain else None}
