@@ -138,6 +138,9 @@ def ladder_row(rung: Rung) -> dict[str, object]:
         "exponent_high": law and law.high,
         "points": law and law.num_points,
         "censored": law and law.num_censored,
+        "bend": law and law.bend and law.bend.value,
+        "bend_low": law and law.bend and law.bend.low,
+        "bend_high": law and law.bend and law.bend.high,
         "refused": rung.num_refused,
         "remark": None if law else rung.law,
     }

@@ -90,7 +90,7 @@ def law_lines(comparison: Comparison) -> list[str]:
         for name, law in group.laws.items():
             if isinstance(law, PowerLaw):
                 warning = f"; {comparison.level_warning}" if name == "gen" and comparison.level_warning else ""
-                lines.append(f"{group.name}: {SYMBOLS[name]} ∝ n^α with α = {law}{warning}")
+                lines.append(f"{group.name}: {SYMBOLS[name]} ∝ n^α with α = {law}{warning}{_bend_warning(law)}")
             else:
                 lines.append(f"{group.name}: no exponent of {SYMBOLS[name]} ({law})")
         lines.append(f"{group.name}: collapse of f_mem in τ/n^α: {group.collapse}")
@@ -111,7 +111,19 @@ def ladder_lines(comparison: Comparison) -> list[str]:
             lines.append(f"{group.name}: batch {shown}.")
     if comparison.level_warning:
         lines.append(f"Of the quality: {comparison.level_warning}.")
+    for group in comparison.groups:
+        bends = [(rung.criterion.name, rung.law.bend) for rung in group.ladder if isinstance(rung.law, PowerLaw)]
+        told = [(name, bend) for name, bend in bends if bend is not None]
+        if seen := [f"{bend} at {name}" for name, bend in told if bend.is_seen]:
+            share = f"{len(seen)} of {len(told)} criteria"
+            lines.append(f"{group.name}: no power law over these n at {share}, where α changes with each doubling of n "
+                         f"by {', '.join(seen)}.")  # fmt: skip
     return lines
+
+
+def _bend_warning(law: PowerLaw) -> str:
+    bent = law.bend is not None and law.bend.is_seen
+    return f"; no power law over these n, α changes by {law.bend} with each doubling" if bent else ""
 
 
 def ladder_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:

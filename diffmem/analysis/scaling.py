@@ -32,7 +32,8 @@ class PowerLaw:
             it has none.
         num_points: Uncensored points.
         num_censored: Censored points.
-        confidence: Mass of the interval.
+        confidence: Mass of the intervals.
+        bend: How much α changes with each doubling of n; None where the points do not tell.
     """
 
     exponent: float
@@ -43,6 +44,7 @@ class PowerLaw:
     num_points: int
     num_censored: int
     confidence: float
+    bend: "Bend | None"
     _center: float = field(repr=False)
     _covariance: Array = field(repr=False)
 
@@ -74,6 +76,30 @@ class PowerLaw:
 
 
 @dataclass(frozen=True)
+class Bend:
+    """How much the exponent changes with each doubling of n: b of log τ = log c + α x + b x²/(2 log 2), x = log n.
+
+    Attributes:
+        value: b; 0 for a power law.
+        low: Lower end of its interval.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether the interval leaves out 0: the times are no power law over these n."""
+        return not self.low <= 0 <= self.high
+
+    def __str__(self) -> str:
+        value, low, high = (round(each, 2) + 0.0 for each in (self.value, self.low, self.high))
+        return f"{value:+.2f} [{low:.2f}, {high:.2f}]"
+
+
+@dataclass(frozen=True)
 class Prediction:
     """A predicted time and its interval."""
 
@@ -96,7 +122,8 @@ def fit_exponent(
 
     The interval of α is the profile-likelihood one at the threshold k log(1 + t²/(k − 2)), k the number of uncensored
     points and t Student's quantile with k − 2 degrees of freedom: without censoring it is the exact t interval of
-    least squares. Runs of several seeds enter one by one. Errors of τ itself are part of σ.
+    least squares. Runs of several seeds enter one by one. Errors of τ itself are part of σ. From four points at three
+    n on, a parabola is fitted in the same way (k − 3 degrees of freedom), for the bend of the law.
 
     Args:
         n: (R,) numbers of training images.
@@ -107,39 +134,53 @@ def fit_exponent(
     Raises:
         DataError: Fewer than 3 uncensored points or than two values of n among them, or numbers that are not positive.
     """
-    from scipy.special import stdtrit
-
     x, y, is_censored = _points(n, tau, censored)
-    center = float(x[~is_censored].mean())
-    x = x - center
+    center, y_center = float(x[~is_censored].mean()), float(y[~is_censored].mean())
+    x, y = x - center, y - y_center
     k = int((~is_censored).sum())
-    y_center = float(y[~is_censored].mean())
-    design = np.stack([np.ones_like(x), x], axis=1)
-    best, precision, likelihood, hessian = _tobit(design, y - y_center, is_censored)
-    intercept, slope = best
+    line = np.stack([np.ones_like(x), x], axis=1)
+    best, precision, _, hessian = _tobit(line, y, is_censored)
     dof_factor = k / (k - 2)
     jacobian = np.column_stack([np.eye(2) / precision, -best / precision])
-    covariance = dof_factor * jacobian @ np.linalg.inv(-hessian) @ jacobian.T
-
-    threshold = k * math.log1p(float(stdtrit(k - 2, (1 + confidence) / 2)) ** 2 / (k - 2))
-
-    def excess(alpha: float) -> float:
-        profile = _tobit(design[:, :1], y - y_center - alpha * x, is_censored)[2]
-        return 2 * (likelihood - profile) - threshold
-
-    step = math.sqrt(covariance[1, 1])
+    intercept, slope = map(float, best)
+    _, low, high = _last_coefficient(line, y, is_censored, confidence)
+    bend = None
+    if k > MIN_POINTS and len(np.unique(x[~is_censored])) > 2:
+        parabola = np.column_stack([line, x**2 / (2 * math.log(2))])
+        bend = Bend(*_last_coefficient(parabola, y, is_censored, confidence))
     return PowerLaw(
-        exponent=float(slope),
-        low=_profile_end(excess, float(slope), -step),
-        high=_profile_end(excess, float(slope), step),
-        prefactor=math.exp(y_center + float(intercept) - float(slope) * center),
+        exponent=slope,
+        low=low,
+        high=high,
+        prefactor=math.exp(y_center + intercept - slope * center),
         residual_std=math.sqrt(dof_factor) / precision,
         num_points=k,
         num_censored=int(is_censored.sum()),
         confidence=confidence,
+        bend=bend,
         _center=center,
-        _covariance=covariance,
+        _covariance=dof_factor * jacobian @ np.linalg.inv(-hessian) @ jacobian.T,
     )
+
+
+def _last_coefficient(design: Array, y: Array, censored: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    """Estimate and profile-likelihood interval of the last column's coefficient; see :func:`fit_exponent`."""
+    from scipy.special import stdtrit
+
+    k, num_coefficients = int((~censored).sum()), design.shape[1]
+    dof = k - num_coefficients
+    best, precision, likelihood, hessian = _tobit(design, y, censored)
+    value = float(best[-1])
+    threshold = k * math.log1p(float(stdtrit(dof, (1 + confidence) / 2)) ** 2 / dof)
+
+    def excess(coefficient: float) -> float:
+        profile = _tobit(design[:, :-1], y - coefficient * design[:, -1], censored)[2]
+        return 2 * (likelihood - profile) - threshold
+
+    jacobian = np.column_stack([np.eye(num_coefficients) / precision, -best / precision])
+    covariance = k / dof * jacobian @ np.linalg.inv(-hessian) @ jacobian.T
+    step = math.sqrt(covariance[-1, -1])
+    return value, _profile_end(excess, value, -step), _profile_end(excess, value, step)
 
 
 def fit_of_runs(

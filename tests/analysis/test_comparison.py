@@ -9,10 +9,12 @@ from synthetic_runs import Truth, evaluations, log_steps, write_run, write_study
 
 from diffmem.analysis.comparison import Rules, compare
 from diffmem.analysis.figures import curves, phase_diagram, write_figures
+from diffmem.analysis.ladder import ladder_row
 from diffmem.analysis.phase import Phase
 from diffmem.analysis.report import (
     console_text,
     csv_row,
+    ladder_lines,
     law_lines,
     rule_lines,
     write_csv,
@@ -195,6 +197,24 @@ def test_a_run_of_one_evaluation_has_a_table_and_no_figure(tmp_path):
     assert write_figures(found, tmp_path) == []
     assert not (tmp_path / "gap.png").exists()
     assert csv_row(found, found.cells[0])["tau_mem"] is None
+
+
+def test_times_that_are_no_power_law_are_called_so():
+    """α of τ_mem is 1 between n = 32 and 64 and grows by 0.5 with each doubling."""
+    for bend in (0, 0.5):
+        runs, prefactor = [], 10.0
+        for k, n in enumerate((32, 64, 128, 256)):
+            runs += [
+                run_of_table(f"{n}, {seed}", evaluations(n, seed, Truth(prefactor), STEPS, index=seed))
+                for seed in (0, 1)
+            ]
+            prefactor *= 2 ** (bend * (k + 1))
+        found = compare(runs, Rules(num_draws=200))
+        row = next(row for row in map(ladder_row, found.groups[0].ladder) if row["criterion"] == "f_mem ≥ 1%")
+        assert row["bend_low"] <= bend <= row["bend_high"] and row["bend"] == pytest.approx(bend, abs=0.2)
+        text = str(found.groups[0].laws["mem"].bend)
+        for lines, name in ((law_lines(found), f"by {text} with"), (ladder_lines(found), f"{text} at f_mem ≥ 1%")):
+            assert any("no power law over these n" in line and name in line for line in lines) == (bend > 0)
 
 
 def test_written_files(comparison, tmp_path):

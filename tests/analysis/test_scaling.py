@@ -118,6 +118,40 @@ def test_predict_is_the_prediction_of_the_fit():
     assert predict(SIZES, tau, 4096) == fit_exponent(SIZES, tau).predict(4096)
 
 
+@settings(max_examples=30)
+@given(exponent=st.floats(-2, 3), bend=st.floats(-0.5, 0.5), unit=st.floats(1e-3, 1e3))
+def test_the_bend_is_the_change_of_the_slope_with_each_doubling(exponent, bend, unit):
+    slopes = exponent + bend * np.arange(4)
+    tau = 300 * np.exp(np.r_[0, np.cumsum(slopes)] * math.log(2))
+    found = fit_exponent(unit * SIZES, tau).bend
+    assert found.value == pytest.approx(bend, abs=1e-5)
+    assert found.high - found.low < 1e-3
+    assert found.is_seen == (abs(bend) > 1e-3) or abs(bend) < 2e-3
+
+
+def test_without_censoring_the_bend_is_least_squares_with_its_t_interval():
+    tau = draw(0, np.repeat(SIZES, 2))
+    x = np.log(np.repeat(SIZES, 2))
+    (square, *_), covariance = np.polyfit(x, np.log(tau), 2, cov=True)
+    found = fit_exponent(np.exp(x), tau).bend
+    half = stats.t.ppf(0.975, len(x) - 3) * math.sqrt(covariance[0, 0])
+    expected = 2 * math.log(2) * np.array([square, square - half, square + half])
+    assert (found.value, found.low, found.high) == pytest.approx(tuple(expected), abs=1e-5)
+
+
+@pytest.mark.parametrize("bound", [math.inf, 1e5])
+def test_of_power_laws_one_in_twenty_seems_bent(bound):
+    sizes = np.repeat(SIZES, 3)
+    draws = (draw(seed, sizes) for seed in range(200))
+    bent = sum(fit_exponent(sizes, np.minimum(tau, bound), tau > bound).bend.is_seen for tau in draws)
+    assert 0.01 <= bent / 200 <= 0.1
+
+
+@pytest.mark.parametrize("sizes", [SIZES[:3], np.repeat(SIZES[:2], 3)])
+def test_too_few_points_tell_no_bend(sizes):
+    assert fit_exponent(sizes, draw(0, sizes)).bend is None
+
+
 @pytest.mark.parametrize(
     ("n", "tau", "censored", "reason"),
     [
