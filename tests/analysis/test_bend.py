@@ -1,0 +1,85 @@
+"""Whether the times of the studies are power laws in n."""
+
+from pathlib import Path
+
+import pytest
+
+from diffmem.analysis.ladder import criteria, ladder
+from diffmem.analysis.runs import read_runs
+
+STUDIES = Path(__file__).parent
+STATEMENTS = (STUDIES / "README.md").read_text(encoding="utf-8")
+README = (STUDIES.parents[1] / "README.md").read_text(encoding="utf-8")
+
+# the folder, the optimizer, and the setting as the table names it
+SETTINGS = [
+    ("mixture/sgd", "SGD", "mixture, MLP, SGD, n"),
+    ("mixture/adam", "Adam", "mixture, MLP, Adam, n"),
+    ("mixture/adam_b128", "Adam", "mixture, MLP, Adam, 128"),
+    ("digits_law/unet", "SGD", "digits, U-Net, SGD, n"),
+    ("digits_law/unet", "Adam", "digits, U-Net, Adam, n"),
+    ("digits_sgd_adam", "SGD", "digits, U-Net, SGD, 32"),
+    ("digits_sgd_adam", "Adam", "digits, U-Net, Adam, 32"),
+    ("digits_law/image", "SGD", "digits, MLP, SGD, n"),
+    ("digits_law/image", "Adam", "digits, MLP, Adam, n"),
+    ("patches_law", "SGD", "photographs, U-Net, SGD, n"),
+    ("patches_law", "Adam", "photographs, U-Net, Adam, n"),
+    ("vectors/vectors-isotropic-bn", "Adam", "isotropic, MLP, Adam, n"),
+    ("vectors/vectors-isotropic-b256", "Adam", "isotropic, MLP, Adam, 256"),
+    ("vectors/vectors-isotropic-b32", "Adam", "isotropic, MLP, Adam, 32"),
+    ("vectors/vectors-digits-covariance-bn", "Adam", "digits' covariance, MLP, Adam, n"),
+    ("vectors/vectors-digits-covariance-b256", "Adam", "digits' covariance, MLP, Adam, 256"),
+    ("vectors/vectors-digits-covariance-b32", "Adam", "digits' covariance, MLP, Adam, 32"),
+]
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Of each setting its runs, and its laws by criterion of copying."""
+    settings = {}
+    for folder, optimizer, name in SETTINGS:
+        runs = [run for run in read_runs([STUDIES / folder]) if run.identity["optimizer"] == optimizer]
+        rungs = ladder(name, runs, criteria(runs, "frechet_pixels", None))
+        settings[name] = runs, {rung.criterion.name: rung.law for rung in rungs if not isinstance(rung.law, str)}
+    return settings
+
+
+def bends(laws, least=None):
+    return {name: law.bend for name, law in laws.items() if law.bend is not None}
+
+
+def test_the_table_is_the_one_computed(found):
+    for name, (runs, laws) in found.items():
+        cells = [
+            text
+            for shown in ("L_test +5%", "f_mem ≥ 1%")
+            for text in ((laws[shown].interval_text, str(laws[shown].bend)) if shown in laws else ("–", "–"))
+        ]
+        told = bends(laws).values()
+        up = sum(each.is_seen and each.value > 0 for each in told)
+        sizes = [run.n for run in runs]
+        row = (name, f"{min(sizes)} … {max(sizes)}", *cells, f"{up} of {len(told)}")
+        assert f"| {' | '.join(row)} |" in STATEMENTS
+
+
+def test_where_a_bend_is_seen_it_is_upward_but_for_the_smallest_gaps(found):
+    told = [(name, at, bend) for name, (_, laws) in found.items() for at, bend in bends(laws).items()]
+    seen = [each for each in told if each[2].is_seen]
+    down = [each for each in seen if each[2].value < 0]
+    assert f"at {len(seen)} of {len(told)}" in STATEMENTS and f"{len(seen) - len(down)} upward" in STATEMENTS
+    assert len(seen) > 5 * 0.05 * len(told)  # more than chance
+    assert len(down) == 3 and all(at.startswith("L_gen") for _, at, _ in down)
+    assert f"at {len(seen) - len(down)} of {len(told)}" in README
+
+
+def test_on_digits_a_part_of_it_rests_on_sixteen_images(found):
+    def without_16(name):
+        runs = [run for run in found[name][0] if run.n > 16]
+        rungs = ladder(name, runs, criteria(runs, "frechet_pixels", None))
+        return {rung.criterion.name: rung.law.bend for rung in rungs if not isinstance(rung.law, str)}
+
+    names = [name for _, _, name in SETTINGS if name.startswith("digits, ") and name.endswith(", n")]
+    copies = {name: without_16(name)["f_mem ≥ 1%"] for name in names}
+    text = "; ".join(f"{bend}" for bend in copies.values())
+    assert text in STATEMENTS
+    assert [bend.is_seen for bend in copies.values()] == [False, False, True, False]
