@@ -8,6 +8,7 @@ import pytest
 
 from diffmem.analysis.ladder import criteria, ladder
 from diffmem.analysis.runs import read_runs
+from diffmem.data import Gaussian, GaussianDigits
 from diffmem.errors import DataError
 
 STUDY = Path(__file__).parent / "vectors"
@@ -173,8 +174,57 @@ def test_more_variance_in_fewer_directions_is_not_sooner(runs):
         assert laws == sorted(laws) and bounds["digits"] > bounds["digits-covariance"] > bounds["decay1"]
         assert all(bounds[study] > bounds["isotropic"] for study in ("k32", "k16", "k8", "k4"))
     for n in (32, 64, 128):
-        second = {study: time_of(runs, study, n, index=1).bound for study in times if "decay" not in study}
-        assert all(second[study] > second["isotropic"] for study in second if study != "isotropic")
+        second = {study: time_of(runs, study, n, index=1).bound for study in times}
+        assert all(second[study] > second["isotropic"] for study in second if study not in ("isotropic", "decay0.5"))
+
+
+def test_of_the_power_laws_the_flattest_comes_with_isotropic_data(runs):
+    cells = [(n, index) for n in (32, 64, 128, 256) for index in (0, 1)]
+    delays = {
+        law: [time_of(runs, law, *cell).value / time_of(runs, "isotropic", *cell).value for cell in cells]
+        for law in ("decay0.5", "decay1")
+    }
+    assert all(abs(each - 1) < 0.05 for each in delays["decay0.5"])
+    low, high = (f"{each - 1:.0%}".rstrip("%") for each in (min(delays["decay1"]), max(delays["decay1"])))
+    assert f"i^−1 {low} to {high}% later" in STATEMENTS
+
+
+SPECTRA = ("isotropic", "decay0.5", "decay1", "decay2", "k32", "digits-covariance")
+
+
+@pytest.fixture(scope="module")
+def spectra(runs):
+    """Of each batch rule, the laws of each spectrum over the n that all of them have."""
+    few = [run for run in runs if run.n <= 256]
+    return {batch: {law: laws(few, f"{law}-{batch}") for law in SPECTRA} for batch in ("bn", "b32")}
+
+
+def test_the_table_of_the_spectra_is_the_one_computed(spectra):
+    for batch, found in spectra.items():
+        for name in (SHOWN[0], SHOWN[2], SHOWN[4], SHOWN[6]):
+            cells = [cell(of_law, name) for of_law in found.values()]
+            assert f"| {name}, {batch.removeprefix('b')} | {' | '.join(cells)} |" in STATEMENTS
+
+
+def test_a_cut_of_the_spectrum_raises_alpha_and_a_power_law_does_not(spectra):
+    for batch, num_told, num_apart in (("b32", 7, 5), ("bn", 6, 5)):
+        flat, cut = (spectra[batch][law] for law in ("isotropic", "k32"))
+        told = [name for name in SHOWN if "–" not in (cell(flat, name), cell(cut, name))]
+        assert len(told) == num_told
+        assert len([name for name in told if cut[name].low > flat[name].high]) == num_apart
+        for law in ("decay0.5", "decay1"):
+            assert "–" not in [cell(spectra[batch][law], name) for name in SHOWN]
+            assert apart(flat, spectra[batch][law]) == []
+
+
+def test_small_variances_do_not_do_what_a_cut_does(spectra):
+    flat, steep, cut = (spectra["bn"][law]["L_gen ≥ 0.2"] for law in ("isotropic", "decay2", "k32"))
+    assert steep.low < flat.exponent < steep.high < cut.low
+    noise = 1 - math.exp(-0.02)
+    variances = (Gaussian(dimension=64, population=[[0.3, 1.0]], decay=2.0), GaussianDigits())
+    of_power_law, of_digits = (int((data.law.variances < noise).sum()) for data in variances)
+    assert f"i^−2 has {of_power_law} of 64 variances below Δ_t = {noise:.2f}" in STATEMENTS
+    assert f"the digits' covariance {of_digits}." in STATEMENTS
 
 
 def test_times_on_digits_fall_with_the_batch_as_on_their_covariance(runs):
