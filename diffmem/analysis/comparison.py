@@ -278,9 +278,10 @@ def _phases(cells: Sequence[Cell], rules: Rules) -> dict[int, Phase]:
     for cell in cells:
         mem = cell.times["mem"]
         if mem is not None:
-            law = _law(governed, "mem", rules.confidence)
+            found = _law(governed, "mem", rules.confidence)
+            law = None if isinstance(found, str) or found.is_bent else found
             of_runs = [time for each in cell.runs if (time := each.times["mem"]) is not None]
-            phases[cell.n] = phase_of(cell.times["gen"], mem, of_runs, None if isinstance(law, str) else law, cell.n)
+            phases[cell.n] = phase_of(cell.times["gen"], mem, of_runs, law, cell.n)
         if phases.get(cell.n) is not Phase.ARCHITECTURE:
             governed += cell.runs
     return phases

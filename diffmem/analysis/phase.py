@@ -7,8 +7,8 @@ Every run falls in one phase by what its own curves, and the law τ_mem(n) of it
 - *protected by training time*: τ_gen < τ_mem, with τ_mem seen, or to come by the law: one may stop in between.
 - *protected by architecture*: trained beyond the upper end of the τ_mem that the law of smaller n predicts, and still
   no copies.
-- *undecided*: neither copies nor good samples yet, no law to say whether copies would come, or a τ_gen known only to
-  exceed a bound that lies before τ_mem.
+- *undecided*: neither copies nor good samples yet, a τ_gen known only to exceed a bound that lies before τ_mem, or no
+  law to say whether copies would come, as where the times of smaller n are no power law.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,8 @@ def phase_of(gen: Estimate | None, mem: Estimate, of_runs: Sequence[Estimate], l
         gen: τ_gen; None where the curve could not support one.
         mem: τ_mem.
         of_runs: τ_mem of each of its runs; one that copied is enough to rule architecture out.
-        law: τ_mem(n) fitted to uncensored runs of the same group and p at *smaller* n; None where there is none.
+        law: τ_mem(n) fitted to uncensored runs of the same group and p at *smaller* n; None where there is none, or
+            where they are seen to be no power law.
         n: Number of training images.
     """
     if mem.censored:

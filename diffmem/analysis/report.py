@@ -32,7 +32,7 @@ CAPTIONS = {
 PHASE_RULE = (
     "Memorizing: τ_mem comes before τ_gen. Protected by training time: τ_gen comes before τ_mem, seen or predicted by "
     "the law of smaller n. Protected by architecture: no copies beyond the upper end of that prediction. Undecided: "
-    "neither copies nor good samples, or no law to predict them."
+    "neither copies nor good samples, or no law to predict them, as where the times of smaller n are no power law."
 )
 BOUNDARY_RULE = (
     "n_gm: where good samples begin to come before copies. n memorized by τ: where the law of τ_mem reaches τ. n*: "
@@ -112,18 +112,16 @@ def ladder_lines(comparison: Comparison) -> list[str]:
     if comparison.level_warning:
         lines.append(f"Of the quality: {comparison.level_warning}.")
     for group in comparison.groups:
-        bends = [(rung.criterion.name, rung.law.bend) for rung in group.ladder if isinstance(rung.law, PowerLaw)]
-        told = [(name, bend) for name, bend in bends if bend is not None]
-        if seen := [f"{bend} at {name}" for name, bend in told if bend.is_seen]:
-            share = f"{len(seen)} of {len(told)} criteria"
+        laws = [(rung.criterion.name, rung.law) for rung in group.ladder if isinstance(rung.law, PowerLaw)]
+        if bent := [f"{law.bend} at {name}" for name, law in laws if law.is_bent]:
+            share = f"{len(bent)} of {sum(law.bend is not None for _, law in laws)} criteria"
             lines.append(f"{group.name}: no power law over these n at {share}, where α changes with each doubling of n "
-                         f"by {', '.join(seen)}.")  # fmt: skip
+                         f"by {', '.join(bent)}.")  # fmt: skip
     return lines
 
 
 def _bend_warning(law: PowerLaw) -> str:
-    bent = law.bend is not None and law.bend.is_seen
-    return f"; no power law over these n, α changes by {law.bend} with each doubling" if bent else ""
+    return f"; no power law over these n, α changes by {law.bend} with each doubling" if law.is_bent else ""
 
 
 def ladder_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:

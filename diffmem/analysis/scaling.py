@@ -66,6 +66,11 @@ class PowerLaw:
         return Prediction(value, value * math.exp(-half), value * math.exp(half))
 
     @property
+    def is_bent(self) -> bool:
+        """Whether the times are seen to be no power law over their n: the interval of the bend leaves out 0."""
+        return self.bend is not None and not self.bend.low <= 0 <= self.bend.high
+
+    @property
     def interval_text(self) -> str:
         value, low, high = (round(each, 2) + 0.0 for each in (self.exponent, self.low, self.high))
         return f"{value:.2f} [{low:.2f}, {high:.2f}]"
@@ -88,11 +93,6 @@ class Bend:
     value: float
     low: float
     high: float
-
-    @property
-    def is_seen(self) -> bool:
-        """Whether the interval leaves out 0: the times are no power law over these n."""
-        return not self.low <= 0 <= self.high
 
     def __str__(self) -> str:
         value, low, high = (round(each, 2) + 0.0 for each in (self.value, self.low, self.high))

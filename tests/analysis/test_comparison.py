@@ -199,22 +199,33 @@ def test_a_run_of_one_evaluation_has_a_table_and_no_figure(tmp_path):
     assert csv_row(found, found.cells[0])["tau_mem"] is None
 
 
-def test_times_that_are_no_power_law_are_called_so():
-    """α of τ_mem is 1 between n = 32 and 64 and grows by 0.5 with each doubling."""
-    for bend in (0, 0.5):
-        runs, prefactor = [], 10.0
-        for k, n in enumerate((32, 64, 128, 256)):
-            runs += [
-                run_of_table(f"{n}, {seed}", evaluations(n, seed, Truth(prefactor), STEPS, index=seed))
-                for seed in (0, 1)
-            ]
-            prefactor *= 2 ** (bend * (k + 1))
-        found = compare(runs, Rules(num_draws=200))
-        row = next(row for row in map(ladder_row, found.groups[0].ladder) if row["criterion"] == "f_mem ≥ 1%")
-        assert row["bend_low"] <= bend <= row["bend_high"] and row["bend"] == pytest.approx(bend, abs=0.2)
-        text = str(found.groups[0].laws["mem"].bend)
-        for lines, name in ((law_lines(found), f"by {text} with"), (ladder_lines(found), f"{text} at f_mem ≥ 1%")):
-            assert any("no power law over these n" in line and name in line for line in lines) == (bend > 0)
+def bent_study(bend):
+    """Runs at n = 32 … 256 whose α of τ_mem is 1 between the first two and grows by ``bend`` with each doubling."""
+    runs, prefactor = [], 10.0
+    for k, n in enumerate((32, 64, 128, 256)):
+        tables = [evaluations(n, seed, Truth(prefactor), STEPS, index=seed) for seed in (0, 1)]
+        runs += [run_of_table(f"{n}, {seed}", table) for seed, table in enumerate(tables)]
+        prefactor *= 2 ** (bend * (k + 1))
+    return runs
+
+
+@pytest.mark.parametrize("bend", [0, 0.5])
+def test_times_that_are_no_power_law_are_called_so(bend):
+    found = compare(bent_study(bend), Rules(num_draws=200))
+    row = next(row for row in map(ladder_row, found.groups[0].ladder) if row["criterion"] == "f_mem ≥ 1%")
+    assert row["bend_low"] <= bend <= row["bend_high"] and row["bend"] == pytest.approx(bend, abs=0.2)
+    text = str(found.groups[0].laws["mem"].bend)
+    for lines, name in ((law_lines(found), f"by {text} with"), (ladder_lines(found), f"{text} at f_mem ≥ 1%")):
+        assert any("no power law over these n" in line and name in line for line in lines) == (bend > 0)
+
+
+@pytest.mark.parametrize(("bend", "phase"), [(0, Phase.ARCHITECTURE), (0.5, Phase.UNDECIDED)])
+def test_no_architecture_is_told_from_times_that_are_no_power_law(bend, phase):
+    runs = bent_study(bend)
+    law = compare(runs, Rules(num_draws=200)).groups[0].laws["mem"]
+    assert law.predict(512).high < STEPS[-1]
+    never = run_of_table("512, 0", evaluations(512, 0, Truth(1e9), STEPS))
+    assert compare([*runs, never], Rules(num_draws=200)).groups[0].phases[512] is phase
 
 
 def test_written_files(comparison, tmp_path):
