@@ -161,31 +161,45 @@ def test_a_narrow_network_copies_64_images_at_the_lower_rate_alone():
     assert f"{sum(at_32) / len(at_32):.0%} at n = 32" in STATEMENTS
 
 
-def test_at_a_rate_that_goes_to_zero_the_n_that_is_copied_grows_with_the_parameters():
-    """n*(p) between the two n around f_mem = 1%, in log f_mem against log n."""
-    last = {}
-    for run in of("annealed"):
-        row = run.table.iloc[-1]
-        last[int(run.identity["num_parameters"]), run.n, int(row.step)] = row
-    stars = []
-    for width, parameters in ((8, 1_576), (16, 3_856), (32, 10_720)):
-        rows = {n: last[parameters, n, 60_000] for n in (16, 32, 64, 128) if (parameters, n, 60_000) in last}
-        below = max(n for n, row in rows.items() if row.f_mem_low >= 0.01)
-        above = min(n for n, row in rows.items() if row.f_mem < 0.01)
-        assert above == 2 * below
-        shares = np.log([rows[below].f_mem, rows[above].f_mem])
-        stars.append(below * 2 ** float((shares[0] - math.log(0.01)) / (shares[0] - shares[1])))
-        cells = [
-            f"{rows[n].f_mem:.1%} [{rows[n].f_mem_low:.1%}, {rows[n].f_mem_high:.1%}]" if n in rows else "–"
-            for n in (16, 32, 64, 128)
-        ]
-        assert f"| {width} | {parameters} | {' | '.join(cells)} | {stars[-1]:.0f} |" in STATEMENTS
-    each = [parameters / star for parameters, star in zip((1_576, 3_856, 10_720), stars, strict=True)]
+WIDTHS = {8: 1_576, 16: 3_856, 32: 10_720}
+
+
+@pytest.fixture(scope="module")
+def annealed():
+    """The last row of each run by width, n and length."""
+    width_of = {parameters: width for width, parameters in WIDTHS.items()}
+    rows = ((run, run.table.iloc[-1]) for run in of("annealed"))
+    return {(width_of[int(run.identity["num_parameters"])], run.n, int(row.step)): row for run, row in rows}
+
+
+def share_text(row):
+    return f"{row.f_mem:.1%} [{row.f_mem_low:.1%}, {row.f_mem_high:.1%}]"
+
+
+def test_at_a_rate_that_goes_to_zero_the_n_that_is_copied_grows_with_the_parameters_and_the_length(annealed):
+    """n*(p) between the two n around f_mem = 1%, in log f_mem against log n; of k copies in N samples (k + ½)/(N + 1)."""
+    stars = {}
+    for length in (20_000, 60_000):
+        for width, parameters in WIDTHS.items():
+            rows = {n: annealed[width, n, length] for n in (16, 32, 64, 128) if (width, n, length) in annealed}
+            below = max(n for n, row in rows.items() if row.f_mem_low >= 0.01)
+            above = min(n for n, row in rows.items() if row.f_mem < 0.01)
+            assert above == 2 * below
+            shares = np.log([(1000 * rows[n].f_mem + 0.5) / 1001 for n in (below, above)])
+            star = below * 2 ** float((shares[0] - math.log(0.01)) / (shares[0] - shares[1]))
+            cells = [share_text(rows[n]) if n in rows else "–" for n in (16, 32, 64, 128)]
+            assert f"| {length:,} | {width} | {parameters} | {' | '.join(cells)} | {star:.0f} |" in STATEMENTS
+            stars.setdefault(length, []).append(star)
+    sizes = np.array(list(WIDTHS.values()))
+    each = sizes / stars[60_000]
     assert f"about p/{min(each):.0f} to p/{max(each):.0f}" in STATEMENTS
-    slope = np.polyfit(np.log([1_576, 3_856, 10_720]), np.log(stars), 1)[0]
-    assert f"as p^{slope:.2f} over these three" in STATEMENTS
-    longer = [row for key, row in sorted(last.items()) if key[2] > 60_000]
-    first, second = (f"{row.f_mem:.1%} [{row.f_mem_low:.1%}, {row.f_mem_high:.1%}]" for row in longer)
+    pixels = 64 / each
+    assert f"{min(pixels):.2f} to {max(pixels):.2f} times p at 60,000" in STATEMENTS
+    slopes = [f"{np.polyfit(np.log(sizes), np.log(star), 1)[0]:.2f}" for star in stars.values()]
+    assert f"as p^{slopes[1]} over these three, at 20,000 updates as p^{slopes[0]}" in STATEMENTS
+    moved = np.divide(stars[60_000], stars[20_000])
+    assert f"{min(moved):.1f} to {max(moved):.1f} times as many" in STATEMENTS
+    first, second = (share_text(annealed[key]) for key in ((8, 32, 180_000), (16, 64, 180_000)))
     assert f"{first} and {second}" in STATEMENTS
 
 
