@@ -177,7 +177,7 @@ def share_text(row):
 
 
 def test_at_a_rate_that_goes_to_zero_the_n_that_is_copied_grows_with_the_parameters_and_the_length(annealed):
-    """n*(p) between the two n around f_mem = 1%, in log f_mem against log n; of k copies in N samples (k + ½)/(N + 1)."""
+    """n*(p) between the two n around f_mem = 1%, in log f_mem against log n; k copies of N count as (k + ½)/(N + 1)."""
     stars = {}
     for length in (20_000, 60_000):
         for width, parameters in WIDTHS.items():
