@@ -153,7 +153,19 @@ def _rise(run: Run, clock: Array, values: Callable[[Run], Array], level: float, 
 
 
 def _nn_ratio(run: Run) -> Array:
-    """nn_heldout/nn_train over its lowest value so far."""
+    """nn_heldout/nn_train over its lowest value so far.
+
+    Raises:
+        DataError: Fewer held-out than training images, which are then farther from any good sample: the ratio rises as
+            samples become good, without a copy.
+    """
+    if "num_test" in run.table.columns and run.column("num_test")[-1] < run.n:
+        raise DataError(
+            f"{run.name}: nn_heldout/nn_train",
+            got=f"{run.column('num_test')[-1]:.0f} held-out images for n = {run.n}",
+            expected="at least as many",
+            remedy="raise data.num_test",
+        )
     with np.errstate(divide="ignore", invalid="ignore"):  # samples that are all exact copies are at distance 0
         ratio = run.column("nn_heldout") / run.column("nn_train")
         return ratio / np.fmin.accumulate(ratio)
