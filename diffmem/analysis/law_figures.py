@@ -64,7 +64,10 @@ def collapsed_curves(comparison: Comparison) -> "Figure | None":
 
 @styled
 def exponents_by_criterion(comparison: Comparison) -> "Figure | None":
-    """The ladder: α with its interval for each criterion, from the onset to complete copying, then quality."""
+    """The ladder: α with its interval for each criterion, from the onset to complete copying, then quality.
+
+    Hollow where the times are seen to be no power law.
+    """
     rungs = [group.ladder for group in comparison.groups]
     places = [k for k, of in enumerate(zip(*rungs, strict=True)) if any(isinstance(each.law, PowerLaw) for each in of)]
     if not places:
@@ -76,7 +79,9 @@ def exponents_by_criterion(comparison: Comparison) -> "Figure | None":
         rows = [(x + shift, law) for x, k in enumerate(places) if isinstance(law := group.ladder[k].law, PowerLaw)]
         at, alpha = [x for x, _ in rows], [law.exponent for _, law in rows]
         bars = [[law.exponent - law.low for _, law in rows], [law.high - law.exponent for _, law in rows]]
-        ax.errorbar(at, alpha, bars, fmt="o", ms=4, lw=1, color=colors[group.name], label=group.name)
+        ax.errorbar(at, alpha, bars, fmt="o", ms=5, lw=1, color=colors[group.name], label=group.name)
+        hollow = [(x, law.exponent) for x, law in rows if law.is_bent]
+        ax.plot([x for x, _ in hollow], [alpha for _, alpha in hollow], ".", ms=5, mew=0, color="white", zorder=3)
     criteria = [rungs[0][k].criterion for k in places]
     for x in range(1, len(criteria)):
         if criteria[x].family != criteria[x - 1].family:
@@ -97,5 +102,9 @@ def exponents_by_criterion(comparison: Comparison) -> "Figure | None":
                     at[beyond], np.full(beyond.sum(), edge), arrow, ms=5, color=points[0].get_color(), clip_on=False
                 )
     ax.set(ylim=(low, high), ylabel=label)
-    figure.legend(loc="outside upper center", ncols=legend_columns(figure, [group.name for group in comparison.groups]))
+    handles, names = ax.get_legend_handles_labels()
+    if any(isinstance(rung.law, PowerLaw) and rung.law.is_bent for of in rungs for rung in of):
+        handles += ax.plot([], [], "o", ms=5, color=REFERENCE, mfc="white")
+        names.append("no power law")
+    figure.legend(handles, names, loc="outside upper center", ncols=legend_columns(figure, names))
     return figure

@@ -21,7 +21,8 @@ CAPTIONS = {
     "training subset itself.",
     "collapse": "f_mem against τ, against τ/n, and against τ/n^α at the best α; runs that memorize. The spread is that "
     "of the times at which the curves reach a height.",
-    "ladder": "The exponent of a time in n against the strictness of its criterion, with its interval; dots: 0 and 1.",
+    "ladder": "The exponent of a time in n against the strictness of its criterion, with its interval; dots: 0 and 1. "
+    "Hollow: no power law over these n, the exponent changes with n.",
     "timescales": "τ_gen and τ_mem against n with their laws; an arrow where a time was not reached.",
     "gap": "The window between τ_gen and τ_mem; an arrow where τ_mem was not reached.",
     "phase": "What keeps each model from copying, over n and the number of parameters. Lines: the n that trainings of "

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from diffmem.analysis.comparison import Rules, compare
 from diffmem.analysis.ladder import criteria, ladder
+from diffmem.analysis.law_figures import exponents_by_criterion
 from diffmem.analysis.runs import read_runs
 
 STUDIES = Path(__file__).parent
@@ -82,3 +84,12 @@ def test_on_digits_a_part_of_it_rests_on_sixteen_images(found):
     copies = {name: without_16(name)["f_mem ≥ 1%"] for name in names}
     assert "; ".join(str(law.bend) for law in copies.values()) in STATEMENTS
     assert [law.is_bent for law in copies.values()] == [False, False, True, False]
+
+
+def test_the_figure_of_the_ladder_is_hollow_where_there_is_no_power_law():
+    comparison = compare(read_runs([STUDIES / "digits_law/image"]), Rules(quality_level=2.0, num_draws=100))
+    (ax,) = (figure := exponents_by_criterion(comparison)).axes
+    hollow = [y for line in ax.lines if line.get_marker() == "." for y in line.get_ydata()]
+    laws = [rung.law for group in comparison.groups for rung in group.ladder if not isinstance(rung.law, str)]
+    assert hollow == [law.exponent for law in laws if law.is_bent] and hollow
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Adam", "SGD", "no power law"]

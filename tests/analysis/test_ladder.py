@@ -56,7 +56,7 @@ def test_a_gap_that_is_there_from_the_start_is_refused_and_counted():
 
 def test_distances_to_fewer_held_out_than_training_images_tell_no_onset():
     """They part as samples become good: a training image is then nearer than the nearest of fewer others."""
-    found = rungs([*(run(n, num_test=128) for n in (32, 64, 128)), run(256, num_test=128)])
+    found = rungs([run(n, num_test=128) for n in (32, 64, 128, 256)])
     assert found["nn_heldout/nn_train +5%"].num_refused == 1 and found["L_test +20%"].num_refused == 0
     assert found["nn_heldout/nn_train +5%"].law.num_points == 3
 
