@@ -1,22 +1,20 @@
 """How a time grows with n: τ = c n^α by maximum likelihood, censored runs included, and predictions from it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from diffmem.analysis import tobit
 from diffmem.analysis.estimate import Array, Estimate, plain
 from diffmem.analysis.runs import Run
 from diffmem.analysis.timescales import CONFIDENCE
 from diffmem.errors import DataError
 
 MIN_POINTS = 3
-_MAX_PRECISION = 1e5  # 1/σ of log τ; smaller residuals than this count as an exact power law
-_START_STD = 0.1  # residuals of the uncensored alone may vanish where the likelihood has no room for it
-_MAX_SEARCH = 100.0
 
 
 @dataclass(frozen=True)
@@ -120,10 +118,9 @@ def fit_exponent(
 ) -> PowerLaw:
     """Fit log τ = log c + α log n + σ ε, ε standard normal (Tobit: a censored run adds P(τ > its bound)).
 
-    The interval of α is the profile-likelihood one at the threshold k log(1 + t²/(k − 2)), k the number of uncensored
-    points and t Student's quantile with k − 2 degrees of freedom: without censoring it is the exact t interval of
-    least squares. Runs of several seeds enter one by one. Errors of τ itself are part of σ. From four points at three
-    n on, a parabola is fitted in the same way (k − 3 degrees of freedom), for the bend of the law.
+    The interval of α is that of :func:`diffmem.analysis.tobit.last_interval`. Runs of several seeds enter one by one.
+    Errors of τ itself are part of σ. From four points at three n on, a parabola is fitted in the same way, for the bend
+    of the law.
 
     Args:
         n: (R,) numbers of training images.
@@ -139,48 +136,26 @@ def fit_exponent(
     x, y = x - center, y - y_center
     k = int((~is_censored).sum())
     line = np.stack([np.ones_like(x), x], axis=1)
-    best, precision, _, hessian = _tobit(line, y, is_censored)
-    dof_factor = k / (k - 2)
-    jacobian = np.column_stack([np.eye(2) / precision, -best / precision])
-    intercept, slope = map(float, best)
-    _, low, high = _last_coefficient(line, y, is_censored, confidence)
+    fit = tobit.regress(line, y, is_censored)
+    intercept, slope = map(float, fit.coefficients)
+    _, low, high = tobit.last_interval(line, y, is_censored, confidence)
     bend = None
     if k > MIN_POINTS and len(np.unique(x[~is_censored])) > 2:
         parabola = np.column_stack([line, x**2 / (2 * math.log(2))])
-        bend = Bend(*_last_coefficient(parabola, y, is_censored, confidence))
+        bend = Bend(*tobit.last_interval(parabola, y, is_censored, confidence))
     return PowerLaw(
         exponent=slope,
         low=low,
         high=high,
         prefactor=math.exp(y_center + intercept - slope * center),
-        residual_std=math.sqrt(dof_factor) / precision,
+        residual_std=fit.residual_std,
         num_points=k,
         num_censored=int(is_censored.sum()),
         confidence=confidence,
         bend=bend,
         _center=center,
-        _covariance=dof_factor * jacobian @ np.linalg.inv(-hessian) @ jacobian.T,
+        _covariance=fit.covariance,
     )
-
-
-def _last_coefficient(design: Array, y: Array, censored: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    """Estimate and profile-likelihood interval of the last column's coefficient; see :func:`fit_exponent`."""
-    from scipy.special import stdtrit
-
-    k, num_coefficients = int((~censored).sum()), design.shape[1]
-    dof = k - num_coefficients
-    best, precision, likelihood, hessian = _tobit(design, y, censored)
-    value = float(best[-1])
-    threshold = k * math.log1p(float(stdtrit(dof, (1 + confidence) / 2)) ** 2 / dof)
-
-    def excess(coefficient: float) -> float:
-        profile = _tobit(design[:, :-1], y - coefficient * design[:, -1], censored)[2]
-        return 2 * (likelihood - profile) - threshold
-
-    jacobian = np.column_stack([np.eye(num_coefficients) / precision, -best / precision])
-    covariance = k / dof * jacobian @ np.linalg.inv(-hessian) @ jacobian.T
-    step = math.sqrt(covariance[-1, -1])
-    return value, _profile_end(excess, value, -step), _profile_end(excess, value, step)
 
 
 def fit_of_runs(
@@ -274,58 +249,3 @@ def _points(
             remedy="train more or longer runs, on more subsets",
         )
     return np.log(sizes), np.log(times), flags
-
-
-def _tobit(design: Array, y: Array, censored: np.ndarray) -> tuple[Array, float, float, Array]:
-    """Maximum of the censored normal likelihood, by Newton in Olsen's parameters (β/σ, 1/σ), where it is concave.
-
-    Returns β, the precision 1/σ, the log-likelihood without its constant, and its Hessian in those parameters.
-    """
-    from scipy.special import log_ndtr
-
-    seen = ~censored
-    beta = np.linalg.lstsq(design[seen], y[seen], rcond=None)[0]
-    start = float(np.sqrt(np.mean((y[seen] - design[seen] @ beta) ** 2)))
-    h = 1 / max(start, _START_STD)
-    theta = np.append(beta * h, h)
-    whitened = np.column_stack([-design, y])  # residual / σ = whitened @ theta
-
-    def value(theta: Array) -> float:
-        if theta[-1] <= 0:
-            return -math.inf
-        z = whitened @ theta
-        return float(seen.sum() * np.log(theta[-1]) - 0.5 * (z[seen] ** 2).sum() + log_ndtr(-z[censored]).sum())
-
-    current = value(theta)
-    for _ in range(200):
-        z = whitened @ theta
-        # the inverse Mills ratio φ(z)/Φ(−z)
-        mills = np.exp(-0.5 * z[censored] ** 2 - 0.5 * math.log(2 * math.pi) - log_ndtr(-z[censored]))
-        gradient = -whitened[seen].T @ z[seen] - whitened[censored].T @ mills
-        weight = mills * (mills - z[censored])
-        hessian = -whitened[seen].T @ whitened[seen] - (whitened[censored].T * weight) @ whitened[censored]
-        gradient[-1] += seen.sum() / theta[-1]
-        hessian[-1, -1] -= seen.sum() / theta[-1] ** 2
-        step = np.linalg.solve(-hessian, gradient)
-        decrement = float(gradient @ step)
-        if decrement < 1e-12 or theta[-1] >= _MAX_PRECISION:
-            break
-        size = 1.0
-        while value(theta + size * step) < current and size > 1e-9:
-            size /= 2
-        theta = theta + size * step
-        current = value(theta)
-    return theta[:-1] / theta[-1], float(theta[-1]), current, hessian
-
-
-def _profile_end(excess: Callable[[float], float], start: float, step: float) -> float:
-    """Where ``excess`` crosses zero on the side of ``step``; infinite when the likelihood leaves that side open."""
-    from scipy.optimize import brentq
-
-    inner, outer = start, start + step
-    while excess(outer) < 0:
-        inner, step = outer, 2 * step
-        outer += step
-        if abs(outer - start) > _MAX_SEARCH:
-            return math.copysign(math.inf, step)
-    return float(brentq(excess, inner, outer, xtol=1e-6)) if excess(inner) < 0 else inner

@@ -38,24 +38,6 @@ def test_without_censoring_it_is_least_squares_with_its_t_interval():
     assert (law.low, law.high) == pytest.approx((reference.slope - half, reference.slope + half), abs=1e-5)
 
 
-def test_the_censored_fit_maximizes_the_tobit_likelihood():
-    """Against a direct maximization of Σ log φ + Σ log P(τ > bound)."""
-    from scipy.optimize import minimize
-
-    tau = draw(3, np.repeat(SIZES, 3))
-    n, censored = np.repeat(SIZES, 3), tau > 1e5
-    tau = np.where(censored, 1e5, tau)
-
-    def negative(theta):
-        z = (np.log(tau) - theta[0] - theta[1] * np.log(n / 256)) / math.exp(theta[2])
-        return -(stats.norm.logpdf(z[~censored]) - theta[2]).sum() - stats.norm.logsf(z[censored]).sum()
-
-    found = minimize(negative, [11.0, 1.0, -1.0], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-10})
-    law = fit_exponent(n, tau, censored)
-    assert law.exponent == pytest.approx(found.x[1], abs=1e-5)
-    assert law.num_censored == censored.sum() > 0
-
-
 @pytest.mark.parametrize(("repeats", "bound"), [(1, math.inf), (3, 1e5)])
 def test_intervals_cover_exponent_and_next_run_at_their_rate(repeats, bound):
     sizes = np.repeat(SIZES, repeats)
