@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from diffmem.analysis.comparison import Rules, compare
+from diffmem.analysis.ladder import criteria, ladder
 from diffmem.analysis.law_figures import exponents_by_criterion
 from diffmem.analysis.runs import read_runs
 from diffmem.analysis.sizes import size_laws
@@ -122,3 +123,50 @@ def test_a_ladder_within_its_axis_speaks_of_no_arrows():
     ]
     (ax,) = exponents_by_criterion(compare(runs, Rules(quality_level=10.0, num_draws=100))).axes
     assert "arrow" not in ax.get_ylabel()
+
+
+LARGE = ("L_test +5%", "L_test +20%", "L_gen ≥ 0.1", "L_gen ≥ 0.2", "f_mem ≥ 1%")
+
+
+@pytest.fixture(scope="module")
+def large():
+    """Runs of SGD with batches of n to n = 4,096: those in float32, those in bfloat16, and the criteria by name."""
+    full, half = (read_runs([Path(__file__).parent / part]) for part in ("mixture/sgd", "mixture_bf16"))
+    return full, half, {each.name: each for each in criteria([*full, *half], "frechet_pixels", None)}
+
+
+def time_of(run, criterion):
+    return criterion.measure(run, run.clock())
+
+
+def test_bfloat16_gives_the_times_of_float32(large):
+    full, half, by_name = large
+    pair = [next(run for run in runs if (run.n, run.identity["index"]) == (256, 0)) for runs in (full, half)]
+    for name, criterion in by_name.items():
+        before, after = (time_of(run, criterion) for run in pair)
+        if not before.censored:
+            within = {"L": 0.005, "n": 0.01, "f": 0.02}[name[0]]  # losses, distances to the nearest images, f_mem
+            assert after.value == pytest.approx(before.value, rel=within), name
+
+
+def test_the_times_to_4096_are_those_printed(large):
+    full, half, by_name = large
+    runs = {run.n: run for run in [*half, *full] if run.identity["index"] == 0 and run.n >= 256}
+    assert sorted(runs) == [256, 512, 1024, 2048, 4096]
+    for n, run in runs.items():
+        assert f"| {n} | {' | '.join(time_of(run, by_name[name]).value_text for name in LARGE)} |" in STATEMENTS
+
+
+def test_the_loss_turns_more_steeply_in_n_at_larger_n_and_copies_keep_their_law(large):
+    full, half, by_name = large
+    times = {run.n: time_of(run, by_name["L_test +5%"]).value for run in [*half, *full] if run.identity["index"] == 0}
+    steps = [f"{times[2 * n] / times[n]:.2f}" for n in (256, 512, 1024, 2048)]
+    assert f"takes {', '.join(steps[:-1])} and {steps[-1]} times as long" in STATEMENTS
+    pooled = [*full, *(run for run in half if run.n > 256)]
+    names = ("L_test +5%", "L_test +20%", "f_mem ≥ 1%")
+    early, late, copies = (rung.law for rung in ladder("SGD", pooled, [by_name[name] for name in names]))
+    assert early.is_bent and early.bend.value > 0 and late.is_bent and late.bend.value > 0 and not copies.is_bent
+    assert f"α is {printed(early)} and b {early.bend}; at +20% {printed(late)} and {late.bend}" in STATEMENTS
+    assert f"n^{copies.exponent:.2f}** {printed(copies).partition(' ')[2]}" in STATEMENTS
+    assert f"(b {copies.bend})" in STATEMENTS
+    assert f"with n = 2,048 and 4,096 n^{late.interval_text}" in README

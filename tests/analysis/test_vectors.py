@@ -64,7 +64,8 @@ def alphas(runs):
 
 
 def cell(found, name):
-    return str(found[name]).replace(" points", "") if hasattr(found[name], "exponent") else "–"
+    law = found.get(name)
+    return str(law).replace(" points", "") if hasattr(law, "exponent") else "–"
 
 
 def test_the_table_is_the_one_computed(alphas):
@@ -194,9 +195,13 @@ SPECTRA = ("isotropic", "decay0.5", "decay1", "decay2", "k32", "digits-covarianc
 
 @pytest.fixture(scope="module")
 def spectra(runs):
-    """Of each batch rule, the laws of each spectrum over the n that all of them have."""
+    """Of each batch rule, the laws of each spectrum over the n that all of them have; not all had batches of 256."""
     few = [run for run in runs if run.n <= 256]
-    return {batch: {law: laws(few, f"{law}-{batch}") for law in SPECTRA} for batch in ("bn", "b32")}
+    studies = {run.identity["study"].removeprefix("vectors-") for run in few}
+    return {
+        batch: {law: laws(few, f"{law}-{batch}") if f"{law}-{batch}" in studies else {} for law in SPECTRA}
+        for batch in ("bn", "b256", "b32")
+    }
 
 
 def test_the_table_of_the_spectra_is_the_one_computed(spectra):
@@ -207,12 +212,12 @@ def test_the_table_of_the_spectra_is_the_one_computed(spectra):
 
 
 def test_a_cut_of_the_spectrum_raises_alpha_and_a_power_law_does_not(spectra):
-    for batch, num_told, num_apart in (("b32", 7, 5), ("bn", 6, 5)):
+    for batch, num_told, num_apart in (("b32", 7, 5), ("b256", 7, 6), ("bn", 6, 5)):
         flat, cut = (spectra[batch][law] for law in ("isotropic", "k32"))
         told = [name for name in SHOWN if "–" not in (cell(flat, name), cell(cut, name))]
         assert len(told) == num_told
         assert len([name for name in told if cut[name].low > flat[name].high]) == num_apart
-        for law in ("decay0.5", "decay1"):
+        for law in ("decay0.5", "decay1") if batch != "b256" else ("decay1",):
             assert "–" not in [cell(spectra[batch][law], name) for name in SHOWN]
             assert apart(flat, spectra[batch][law]) == []
 
