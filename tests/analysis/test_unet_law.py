@@ -50,18 +50,18 @@ def test_the_exponents_of_the_u_net_are_those_printed(fixed):
 def test_the_u_net_copies_linearly_in_n_under_sgd_and_sooner_under_adam():
     larger = [run for run in of("unet") if run.n > 16]
     levels = (0.01, 0.02, 0.05, 0.1)
-    found = [law_of_copies(larger, level, U_NET_LEVEL)["SGD"] for level in levels]
+    found = [law_of_copies(larger, level)["SGD"] for level in levels]
     assert all(law.low < 1 < law.high and abs(law.exponent - 1) < 0.11 for law in found)
     texts = [law.interval_text for law in found]
     assert f"{texts[0]} at f_mem ≥ 1%, {texts[1]} at 2%, {texts[2]} at 5% and {texts[3]} at 10%" in STATEMENTS
     assert f"f_mem ≥ 1% comes at n^{texts[0]}" in README
-    every = [law_of_copies(of("unet"), level, U_NET_LEVEL) for level in levels]
+    every = [law_of_copies(of("unet"), level) for level in levels]
     a, b, c, d = (f"{each['SGD'].exponent:.2f}" for each in every)
     assert f"it is {a}, {b}, {c} and {d}" in STATEMENTS
     assert f"before they are copies, {a} to {d}" in README
     for runs in (of("unet"), larger):
-        assert all(law_of_copies(runs, level, U_NET_LEVEL)["Adam"].exponent < 0.8 for level in (0.005, *levels))
-    from_64 = [law_of_copies([run for run in larger if run.n > 32], level, U_NET_LEVEL)["SGD"] for level in levels]
+        assert all(law_of_copies(runs, level)["Adam"].exponent < 0.8 for level in (0.005, *levels))
+    from_64 = [law_of_copies([run for run in larger if run.n > 32], level)["SGD"] for level in levels]
     exponents = [law.exponent for law in from_64]
     assert f"from n = 64 on it is {min(exponents):.2f} to {max(exponents):.2f}" in STATEMENTS
     assert [law.low > 1 for law in from_64] == [False, False, False, True]
@@ -79,7 +79,7 @@ def test_a_third_of_the_rate_does_not_make_adam_linear():
     fast = [run for run in of("unet", optimizer="Adam") if (run.n, run.identity["index"]) in subsets]
     assert len(slow) == len(fast) == len(subsets) == 6
     for runs in (slow, fast):
-        one, five = (law_of_copies(runs, level, U_NET_LEVEL)["Adam"].interval_text for level in (0.01, 0.05))
+        one, five = (law_of_copies(runs, level)["Adam"].interval_text for level in (0.01, 0.05))
         assert f"{one} and 5% {five}" in STATEMENTS or f"{one} and {five}" in STATEMENTS
 
 
@@ -109,7 +109,7 @@ def test_on_photographs_the_order_is_that_of_the_digits():
         cells = [printed(law) for law in (adam[name], sgd[name], paired[name])]
         assert f"| {name} | {' | '.join(cells)} |" in page
         assert paired[name].exponent > 0 and adam[name].exponent < sgd[name].exponent
-    copies, of_larger = (law_of_copies(each, 0.01, 3.0) for each in (runs, [run for run in runs if run.n > 16]))
+    copies, of_larger = (law_of_copies(each) for each in (runs, [run for run in runs if run.n > 16]))
     assert copies["Adam"].high < 1 and f"than n: {copies['Adam'].interval_text}" in page
     assert f"{of_larger['SGD'].interval_text}, and L_gen ≥ 0.1 at {sgd['L_gen ≥ 0.1'].interval_text}" in page
     assert f"with n = 16 it is {copies['SGD'].interval_text}" in page

@@ -1,8 +1,8 @@
 """Laws of times in n, for the tests of what the studies say."""
 
-from diffmem.analysis.comparison import Rules, compare
 from diffmem.analysis.ladder import criteria
-from diffmem.analysis.scaling import fit_exponent
+from diffmem.analysis.scaling import fit_exponent, fit_of_runs
+from diffmem.analysis.timescales import tau_mem
 from diffmem.errors import DataError
 
 
@@ -32,10 +32,13 @@ def sgd_over_adam(runs, names):
     return found
 
 
-def law_of_copies(runs, level=0.01, quality_level=2.0):
+def law_of_copies(runs, level=0.01):
     """The law of f_mem ≥ level by optimizer."""
-    found = compare(runs, Rules(mem_level=level, quality_level=quality_level, num_draws=100)).groups
-    return {group.name: group.laws["mem"] for group in found}
+    times = {}
+    for run in runs:
+        found = tau_mem(run.clock(), run.column("f_mem"), run.num_samples, level=level, num_draws=20)
+        times.setdefault(run.identity["optimizer"], []).append((run, found))
+    return {optimizer: fit_of_runs(found) for optimizer, found in times.items()}
 
 
 def printed(law):
