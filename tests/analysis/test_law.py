@@ -106,17 +106,16 @@ def test_one_half_lies_between_the_optimizers_by_every_criterion():
 def test_a_lower_level_of_f_mem_lowers_the_exponent_here_and_raises_it_in_the_mixture():
     assert "a lower level of f_mem raises an exponent in the mixture and lowers it on digits" in README
 
-    def exponents(part, level, by=("optimizer",)):
-        rules = Rules(by=by, mem_level=level, quality_level=LEVEL, num_draws=100)
-        groups = compare(read_runs([STUDY.parent / part]), rules).groups
-        return {(part, group.name): group.laws["mem"].exponent for group in groups}
+    def exponents(part, level, by="optimizer"):
+        found = law_of_copies(read_runs([STUDY.parent / part]), level, by)
+        return {(part, name): law.exponent for name, law in found.items()}
 
     digits = ("digits_law/image", "digits_law/unet")
     low, high = (
         {key: each for part in digits for key, each in exponents(part, level).items()} for level in (0.002, 0.05)
     )
     assert len(low) == 4 and all(low[key] < high[key] for key in low)
-    low, high = (exponents("mixture", level, ("study",)) for level in (0.002, 0.05))
+    low, high = (exponents("mixture", level, "study") for level in (0.002, 0.05))
     assert len(low) == 5 and all(low[key] > high[key] for key in low)
 
 

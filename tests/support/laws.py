@@ -1,5 +1,7 @@
 """Laws of times in n, for the tests of what the studies say."""
 
+import contextlib
+
 from diffmem.analysis.ladder import criteria
 from diffmem.analysis.scaling import fit_exponent, fit_of_runs
 from diffmem.analysis.timescales import tau_mem
@@ -32,13 +34,14 @@ def sgd_over_adam(runs, names):
     return found
 
 
-def law_of_copies(runs, level=0.01):
-    """The law of f_mem ≥ level by optimizer."""
+def law_of_copies(runs, level=0.01, by="optimizer"):
+    """The law of f_mem ≥ level by an identity column; runs that are past it at their first evaluation have no time."""
     times = {}
     for run in runs:
-        found = tau_mem(run.clock(), run.column("f_mem"), run.num_samples, level=level, num_draws=20)
-        times.setdefault(run.identity["optimizer"], []).append((run, found))
-    return {optimizer: fit_of_runs(found) for optimizer, found in times.items()}
+        with contextlib.suppress(DataError):
+            found = tau_mem(run.clock(), run.column("f_mem"), run.num_samples, level=level, num_draws=20)
+            times.setdefault(run.identity[by], []).append((run, found))
+    return {group: fit_of_runs(found) for group, found in times.items()}
 
 
 def printed(law):
