@@ -41,7 +41,7 @@ def seed_global(seed: int, name: str, step: int = 0) -> None:
     """Seed torch's global generators (weights, dropout), which draw what no stream can be handed to.
 
     Without an accelerator that of the CPU alone: ``torch.manual_seed`` notes three stack traces for devices that may
-    come, a tenth of an update of a small network.
+    come, a tenth of an update of a small network and more.
     """
     value = derive_seed(seed, name, step)
     if _has_accelerator():
