@@ -26,8 +26,7 @@ class PowerLaw:
         low: Lower end of its interval.
         high: Upper end.
         prefactor: c, in the units of τ.
-        residual_std: Standard deviation of log τ around the law, with the degrees of freedom of the fit; infinity where
-            it has none.
+        residual_std: Standard deviation of log τ around the law, with the degrees of freedom of the fit.
         num_points: Uncensored points.
         num_censored: Censored points.
         confidence: Mass of the intervals.
@@ -118,7 +117,7 @@ def fit_exponent(
 ) -> PowerLaw:
     """Fit log τ = log c + α log n + σ ε, ε standard normal (Tobit: a censored run adds P(τ > its bound)).
 
-    The interval of α is that of :func:`diffmem.analysis.tobit.last_interval`. Runs of several seeds enter one by one.
+    The interval of α is that of :func:`diffmem.analysis.tobit.regress`. Runs of several seeds enter one by one.
     Errors of τ itself are part of σ. From four points at three n on, a parabola is fitted in the same way, for the bend
     of the law.
 
@@ -136,17 +135,17 @@ def fit_exponent(
     x, y = x - center, y - y_center
     k = int((~is_censored).sum())
     line = np.stack([np.ones_like(x), x], axis=1)
-    fit = tobit.regress(line, y, is_censored)
+    fit = tobit.regress(line, y, is_censored, confidence)
     intercept, slope = map(float, fit.coefficients)
-    _, low, high = tobit.last_interval(line, y, is_censored, confidence)
     bend = None
     if k > MIN_POINTS and len(np.unique(x[~is_censored])) > 2:
         parabola = np.column_stack([line, x**2 / (2 * math.log(2))])
-        bend = Bend(*tobit.last_interval(parabola, y, is_censored, confidence))
+        curved = tobit.regress(parabola, y, is_censored, confidence)
+        bend = Bend(float(curved.coefficients[-1]), curved.low, curved.high)
     return PowerLaw(
         exponent=slope,
-        low=low,
-        high=high,
+        low=fit.low,
+        high=fit.high,
         prefactor=math.exp(y_center + intercept - slope * center),
         residual_std=fit.residual_std,
         num_points=k,

@@ -19,31 +19,68 @@ class Regression:
 
     Attributes:
         coefficients: β (C,).
-        likelihood: Log-likelihood without its constant.
-        residual_std: σ with the k − C degrees of freedom of k uncensored values; infinity where there are none.
+        low: Lower end of the interval of the last coefficient; −infinity where the likelihood leaves it open.
+        high: Upper end, or infinity.
+        residual_std: σ with the k − C degrees of freedom of k uncensored values.
         covariance: (C, C) of β, with these degrees of freedom.
     """
 
     coefficients: Array
-    likelihood: float
+    low: float
+    high: float
     residual_std: float
     covariance: Array
 
 
-def regress(design: Array, y: Array, censored: np.ndarray) -> Regression:
-    """Fit by Newton in Olsen's parameters (β/σ, 1/σ), where the likelihood is concave.
+def regress(design: Array, y: Array, censored: np.ndarray, confidence: float) -> Regression:
+    """Fit β and σ, and a profile-likelihood interval of the last coefficient.
+
+    The interval holds the values of it at which twice the log-likelihood falls by less than k log(1 + t²/dof), k the
+    number of uncensored values, dof = k − C and t Student's quantile: without censoring this is the exact t interval of
+    least squares.
 
     Args:
         design: (R, C) columns of the regression.
-        y: (R,) values, or their lower bounds where censored.
+        y: (R,) values, or their lower bounds where censored; more than C are uncensored.
         censored: (R,) True where ``y`` is only a lower bound, which adds P(value > bound).
+        confidence: Mass of the interval.
     """
+    from scipy.special import stdtrit
+
+    best = _maximize(design, y, censored)
+    k = int((~censored).sum())
+    dof = k - design.shape[1]
+    jacobian = np.column_stack([np.eye(design.shape[1]), -best.coefficients]) * best.std
+    covariance = k / dof * jacobian @ np.linalg.inv(best.information) @ jacobian.T
+    threshold = k * math.log1p(float(stdtrit(dof, (1 + confidence) / 2)) ** 2 / dof)
+
+    def excess(coefficient: float) -> float:
+        profile = _maximize(design[:, :-1], y - coefficient * design[:, -1], censored)
+        return 2 * (best.likelihood - profile.likelihood) - threshold
+
+    value, step = float(best.coefficients[-1]), math.sqrt(covariance[-1, -1])
+    low, high = (_profile_end(excess, value, side * step) for side in (-1, 1))
+    return Regression(best.coefficients, low, high, math.sqrt(k / dof) * best.std, covariance)
+
+
+@dataclass(frozen=True)
+class _Maximum:
+    """β, σ, the log-likelihood without its constant, and minus its Hessian in (β/σ, 1/σ)."""
+
+    coefficients: Array
+    std: float
+    likelihood: float
+    information: Array
+
+
+def _maximize(design: Array, y: Array, censored: np.ndarray) -> _Maximum:
+    """By Newton in Olsen's parameters (β/σ, 1/σ), where the likelihood is concave."""
     from scipy.special import log_ndtr
 
     seen = ~censored
     beta = np.linalg.lstsq(design[seen], y[seen], rcond=None)[0]
-    start = float(np.sqrt(np.mean((y[seen] - design[seen] @ beta) ** 2)))
-    h = 1 / max(start, _START_STD)
+    std = float(np.sqrt(np.mean((y[seen] - design[seen] @ beta) ** 2)))
+    h = 1 / max(std, _START_STD if censored.any() else 1 / _MAX_PRECISION)  # without censoring this is the maximum
     theta = np.append(beta * h, h)
     whitened = np.column_stack([-design, y])  # residual / σ = whitened @ theta
 
@@ -72,33 +109,7 @@ def regress(design: Array, y: Array, censored: np.ndarray) -> Regression:
             size /= 2
         theta = theta + size * step
         current = value(theta)
-    precision, coefficients = float(theta[-1]), theta[:-1] / theta[-1]
-    k, dof = int(seen.sum()), int(seen.sum()) - design.shape[1]
-    dof_factor = k / dof if dof else math.inf
-    jacobian = np.column_stack([np.eye(design.shape[1]) / precision, -coefficients / precision])
-    covariance = dof_factor * jacobian @ np.linalg.inv(-hessian) @ jacobian.T
-    return Regression(coefficients, current, math.sqrt(dof_factor) / precision, covariance)
-
-
-def last_interval(design: Array, y: Array, censored: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    """The last coefficient of :func:`regress` and the ends of its profile-likelihood interval.
-
-    The threshold is k log(1 + t²/dof), k the number of uncensored values, dof = k − C and t Student's quantile: without
-    censoring this is the exact t interval of least squares. An end is infinite where the likelihood leaves it open.
-    """
-    from scipy.special import stdtrit
-
-    k = int((~censored).sum())
-    dof = k - design.shape[1]
-    best = regress(design, y, censored)
-    value, step = float(best.coefficients[-1]), math.sqrt(best.covariance[-1, -1])
-    threshold = k * math.log1p(float(stdtrit(dof, (1 + confidence) / 2)) ** 2 / dof)
-
-    def excess(coefficient: float) -> float:
-        profile = regress(design[:, :-1], y - coefficient * design[:, -1], censored)
-        return 2 * (best.likelihood - profile.likelihood) - threshold
-
-    return value, _profile_end(excess, value, -step), _profile_end(excess, value, step)
+    return _Maximum(theta[:-1] / theta[-1], 1 / float(theta[-1]), current, -hessian)
 
 
 def _profile_end(excess: Callable[[float], float], start: float, step: float) -> float:
