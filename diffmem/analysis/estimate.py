@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,10 +82,13 @@ def summarize(value: float, last: float, draws_low: Array, draws_high: Array, co
     )
 
 
+@lru_cache(maxsize=64)
 def stratified(num_draws: int, *key: int) -> Array:
-    """Uniform numbers in (0, 1), one in each of ``num_draws`` equal cells, in an order set by ``key``."""
+    """Uniform numbers in (0, 1), one in each of ``num_draws`` equal cells, in an order set by ``key``; read-only."""
     rng = np.random.default_rng(key)
-    return (rng.permutation(num_draws) + rng.random(num_draws)) / num_draws
+    numbers = (rng.permutation(num_draws) + rng.random(num_draws)) / num_draws
+    numbers.flags.writeable = False
+    return numbers
 
 
 def plain(x: float, digits: int = 3) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ IDENTITY = (
 )  # fmt: skip
 #: What tables say that do not name the labels, the view or the held-out set.
 DEFAULT_VIEW: Mapping[str, int | float | str] = {"labels": "none", "weights": "raw", "guidance": 0, "test_index": 0}
+_TEXT = ("study", "setting", "config_hash")  # hexadecimal digits such as 12e45678 look like numbers
 CLOCKS = {
     "updates": "updates",
     "images": "images seen",
@@ -183,10 +185,8 @@ def read_run(folder: Path, needed: Sequence[str] = NEEDED) -> Run:
         rows = [by_step[step] for step in sorted(by_step)]
     if not rows:
         raise DataError(str(path), got="no rows", expected="one per evaluation", remedy="train the run further")
-    columns = pd.DataFrame(rows).replace("", None)
-    # as text: hexadecimal digits such as 12e45678 look like numbers
-    table = columns.apply(lambda each: each if each.name in ("study", "setting", "config_hash") else _numbers(each))
-    return run_of_table(one_line(_name(folder)), table, folder, needed)
+    columns = {name: _values([row[name] for row in rows], text=name in _TEXT) for name in rows[0]}
+    return run_of_table(one_line(_name(folder)), pd.DataFrame(columns), folder, needed)
 
 
 def _name(folder: Path) -> str:
@@ -195,16 +195,13 @@ def _name(folder: Path) -> str:
     return f"{above.name}/{folder.name}"
 
 
-def _numbers(column: pd.Series) -> pd.Series:
-    """Whole numbers or numbers where every field is one, NaN where it is empty; the text as it is otherwise."""
-    import pandas as pd
-
-    try:
-        numbers = pd.to_numeric(column)
-        # pandas before 3 rounds text to floats otherwise than Python
-        return column.astype(float) if pd.api.types.is_float_dtype(numbers) else numbers
-    except (ValueError, TypeError):
-        return column
+def _values(column: Sequence[str], text: bool) -> list[int | None] | list[float | None] | list[str | None]:
+    """Whole numbers or numbers where every field is one, the text as it is otherwise; None where a field is empty."""
+    fields = [each or None for each in column]
+    for number in () if text else (int, float):
+        with contextlib.suppress(ValueError):
+            return [None if each is None else number(each) for each in fields]
+    return fields
 
 
 def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None, needed: Sequence[str] = NEEDED) -> Run:

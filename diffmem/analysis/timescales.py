@@ -13,6 +13,7 @@ among N samples.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -79,7 +80,7 @@ def tau_mem(
             )
         counts = np.rint(f_mem * totals)
         f_mem = counts / totals
-        draws = _posterior_quantiles(counts, totals, stratified(num_draws, _SAMPLING, _MEM, seed))
+        draws = np.stack([_fractions(*each, num_draws, seed) for each in zip(counts, totals, strict=True)], axis=1)
     shape = shapes(num_draws, _MEM)
     return lasting_crossing(
         "tau_mem", f"f_mem is {f_mem[0]:g}", steps, f_mem, draws, level, shape, confidence, to_the_end=True
@@ -230,9 +231,12 @@ def _errors(std: ArrayLike, values: Array) -> Array:
     return errors
 
 
-def _posterior_quantiles(counts: Array, num_samples: Array, u: Array) -> Array:
-    """Jeffreys posterior quantiles ``u`` of the fraction behind each count, (len(u), S)."""
+@lru_cache(maxsize=4096)  # of 1000 draws: 32 MB; the levels of a ladder read the same counts
+def _fractions(count: float, num_samples: float, num_draws: int, seed: int) -> Array:
+    """Draws (num_draws,) from the Jeffreys posterior of the fraction behind a count; read-only."""
     from scipy.special import betaincinv
 
-    distinct, place = np.unique(np.stack([counts, num_samples]), axis=1, return_inverse=True)
-    return betaincinv(distinct[0] + 0.5, distinct[1] - distinct[0] + 0.5, u[:, None])[:, place.ravel()]
+    places = stratified(num_draws, _SAMPLING, _MEM, seed)
+    draws: Array = betaincinv(count + 0.5, num_samples - count + 0.5, places)
+    draws.flags.writeable = False
+    return draws

@@ -10,7 +10,7 @@ from scipy.special import ndtri
 from scipy.stats import beta
 from synthetic_runs import WIDTH, f_mem_curve, log_steps
 
-from diffmem.analysis.timescales import _posterior_quantiles, tau_gen, tau_mem, tau_overfit, tau_rise
+from diffmem.analysis.timescales import _fractions, tau_gen, tau_mem, tau_overfit, tau_rise
 from diffmem.errors import ConfigError, DataError
 
 STEPS = [0, 100, 1000, 10_000, 100_000]
@@ -81,10 +81,14 @@ def test_a_fraction_stored_in_single_precision_reaches_its_level():
     assert not tau_mem(STEPS, np.float32([0, 0, 0, 0.01, 0.01]), num_samples=500).censored
 
 
-def test_draws_are_quantiles_of_the_jeffreys_posterior():
-    counts, totals, u = np.array([0.0, 3, 3, 50]), np.array([500.0, 500, 100, 50]), np.array([0.025, 0.3, 0.9])
-    expected = beta.ppf(u[:, None], counts + 0.5, totals - counts + 0.5)
-    np.testing.assert_allclose(_posterior_quantiles(counts, totals, u), expected, rtol=1e-9)
+def test_draws_are_quantiles_of_the_jeffreys_posterior_the_same_ones_at_every_step():
+    places = [
+        beta.cdf(_fractions(count, total, num_draws=100, seed=0), count + 0.5, total - count + 0.5)
+        for count, total in ((0, 500), (3, 500), (3, 100), (50, 50))
+    ]
+    assert np.array_equal(np.sort(np.floor(100 * places[0])), np.arange(100))
+    for other in places[1:]:
+        np.testing.assert_allclose(other, places[0], rtol=1e-9)
 
 
 def test_no_hits_of_few_samples_do_not_exclude_memorization():
