@@ -153,22 +153,28 @@ def _rise(run: Run, clock: Array, values: Callable[[Run], Array], level: float, 
 
 
 def _nn_ratio(run: Run) -> Array:
-    """nn_heldout/nn_train over its lowest value so far.
+    """nn_heldout/nn_train over its lowest value so far."""
+    if "num_test" in run.table.columns:
+        require_held_out(f"{run.name}: nn_heldout/nn_train", run.column("num_test")[-1], run.n)
+    with np.errstate(divide="ignore", invalid="ignore"):  # samples that are all exact copies are at distance 0
+        ratio = run.column("nn_heldout") / run.column("nn_train")
+        return ratio / np.fmin.accumulate(ratio)
+
+
+def require_held_out(name: str, num_test: float, n: float) -> None:
+    """Refuse to read copying off nn_heldout/nn_train, called ``name``, where held-out images are few.
 
     Raises:
         DataError: Fewer held-out than training images, which are then farther from any good sample: the ratio rises as
             samples become good, without a copy.
     """
-    if "num_test" in run.table.columns and run.column("num_test")[-1] < run.n:
+    if num_test < n:
         raise DataError(
-            f"{run.name}: nn_heldout/nn_train",
-            got=f"{run.column('num_test')[-1]:.0f} held-out images for n = {run.n}",
+            name,
+            got=f"{num_test:.0f} held-out images for n = {n:.0f}",
             expected="at least as many",
             remedy="measure on more held-out images",
         )
-    with np.errstate(divide="ignore", invalid="ignore"):  # samples that are all exact copies are at distance 0
-        ratio = run.column("nn_heldout") / run.column("nn_train")
-        return ratio / np.fmin.accumulate(ratio)
 
 
 def _test_above_its_lowest(run: Run, suffix: str) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from diffmem.analysis import style
 from diffmem.analysis.departure import departure
 from diffmem.analysis.estimate import Array, Estimate
+from diffmem.analysis.ladder import require_held_out
 from diffmem.analysis.timescales import tau_mem, tau_overfit, tau_rise
 from diffmem.errors import DataError
 
@@ -35,6 +36,15 @@ def _rise(column: str, rise: float) -> Callable[[Table], Estimate]:
     return lambda table: departure(table["step"], table[column], rise, column)
 
 
+def _ratio(rise: float) -> Callable[[Table], Estimate]:
+    def time(table: Table) -> Estimate:
+        if "num_test" in table and "n" in table:
+            require_held_out("nn_ratio", table["num_test"][-1], table["n"][-1])
+        return _rise("nn_ratio", rise)(table)
+
+    return time
+
+
 def _share(column: str, level: float, falling: bool = False) -> Callable[[Table], Estimate]:
     def time(table: Table) -> Estimate:
         values = 1 - table[column] if falling else table[column]
@@ -55,8 +65,8 @@ def _below(column: str, level: float) -> Callable[[Table], Estimate]:
 READINGS = (
     Reading("L_test", "its minimum", ("loss_test",), lambda table: tau_overfit(table["step"], table["loss_test"])),
     Reading("L_test", "20% above its minimum", ("loss_test",), _rise("loss_test", 0.2)),
-    Reading("nn_ratio", "5% above its minimum", ("nn_ratio",), _rise("nn_ratio", 0.05)),
-    Reading("nn_ratio", "10% above its minimum", ("nn_ratio",), _rise("nn_ratio", 0.1)),
+    Reading("nn_ratio", "5% above its minimum", ("nn_ratio",), _ratio(0.05)),
+    Reading("nn_ratio", "10% above its minimum", ("nn_ratio",), _ratio(0.1)),
     Reading("C_T", "below -2", ("c_t",), _below("c_t", -2)),
     Reading("C_T", "below -5", ("c_t",), _below("c_t", -5)),
     Reading("AuthPct", "below 40%", ("authenticity",), _share("authenticity", 0.4, falling=True)),

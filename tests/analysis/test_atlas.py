@@ -19,10 +19,14 @@ STUDIES = {
 
 
 @functools.cache
+def runs_of(name):
+    return read_runs([ROOT / "tests/analysis" / name])
+
+
+@functools.cache
 def of_study(name, against, quality_level, mem_level=0.01):
-    runs = read_runs([ROOT / "tests/analysis" / name])
     rules = Rules(by=("setting",), quality_level=quality_level, mem_level=mem_level)
-    return effects_against(compare(runs, rules), against)
+    return effects_against(compare(runs_of(name), rules), against)
 
 
 @pytest.mark.parametrize("name", STUDIES)

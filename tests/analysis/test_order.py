@@ -37,3 +37,12 @@ def test_a_table_without_a_column_lacks_its_measures_alone():
     assert found["AuthPct", "below 20%"]["time"] == pytest.approx(80)
     (c_t, late) = times({"step": steps, "c_t": np.array([3, 1, 0, -1, -3, -4])})
     assert 40 < c_t["time"] < 80 and late["censored"] and late["time"] == 160
+
+
+def test_the_ratio_is_no_sign_of_copies_where_held_out_images_are_fewer_than_training_images():
+    steps = np.array([0.0, 10, 20, 40, 80])
+    table = {"step": steps, "nn_ratio": np.array([1, 1, 1.2, 1.5, 2]), "n": np.full(5, 64.0)}
+    assert [row["time"] is None for row in times({**table, "num_test": np.full(5, 64.0)})] == [False, False]
+    refused = times({**table, "num_test": np.full(5, 63.0)})
+    assert [row["time"] for row in refused] == [None, None]
+    assert "63 held-out images for n = 64" in refused[0]["text"]
