@@ -7,6 +7,8 @@ times, in ``effects.csv``, ``effects.md`` and a forest plot.
 """
 
 import argparse
+import math
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from diffmem.analysis.runs import Run
 
 WANDB_SOURCE = "wandb:"
-_RULES = ("by", "against", "clock", "quality", "quality_level", "mem_level", "confidence", "draws", "collapse")
+_RULES = ("by", "n", "against", "clock", "quality", "quality_level", "mem_level", "confidence", "draws", "collapse")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,6 +52,9 @@ def add_rules(parser: argparse.ArgumentParser, by: str | None = "optimizer", say
         help=f"folders with evaluations.csv in or below them, or {WANDB_SOURCE}ENTITY/PROJECT to read from W&B",
     )
     parser.add_argument("--by", default=by, metavar="COLUMN[,COLUMN]", help=f"groups; default {says}")
+    parser.add_argument(
+        "--n", metavar="LEAST..MOST", help="runs of these n alone, such as 64.. or 32..256: a law may change with them"
+    )
     parser.add_argument(
         "--against",
         metavar="KEY=VALUE[,…]",
@@ -107,7 +112,20 @@ def runs_of(options: argparse.Namespace, **how: Any) -> "list[Run]":
             from diffmem.analysis.wandb import read_project
 
             runs += read_project(source.removeprefix(WANDB_SOURCE))
-    return runs
+    least, most = _range_of(options.n)
+    chosen = [run for run in runs if least <= run.n <= most]
+    if not chosen:
+        found = ", ".join(map(str, sorted({run.n for run in runs})))
+        raise ConfigError("--n", got=options.n, expected=f"a range with some of n = {found}", remedy="widen it")
+    return chosen
+
+
+def _range_of(text: str | None) -> tuple[float, float]:
+    """Both ends of LEAST..MOST, of which either may be left out."""
+    ends = re.fullmatch(r"(\d*)\.\.(\d*)", text or "..")
+    if ends is None or text == "..":
+        raise ConfigError("--n", got=repr(text), expected="LEAST..MOST, such as 64.. or 32..256", remedy="write it so")
+    return int(ends[1] or 0), int(ends[2]) if ends[2] else math.inf
 
 
 def rules_of(options: argparse.Namespace, runs: "list[Run]") -> "Rules":
