@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from laws import law_of_copies, printed
 
 from diffmem.analysis.comparison import Rules, compare
 from diffmem.analysis.ladder import criteria, ladder
@@ -33,6 +34,17 @@ SETTINGS = [
     ("vectors/vectors-digits-covariance-b256", "Adam", "digits' covariance, MLP, Adam, 256"),
     ("vectors/vectors-digits-covariance-b32", "Adam", "digits' covariance, MLP, Adam, 32"),
 ]
+
+
+# as README names some of them
+SHORT = {
+    "mixture, MLP, SGD, n": "the paper's mixture, MLP, SGD, n",
+    "mixture, MLP, Adam, n": "the paper's mixture, MLP, Adam, n",
+    "digits, U-Net, SGD, n": "digits, U-Net, SGD, n",
+    "digits, U-Net, Adam, n": "digits, U-Net, Adam, n",
+    "digits, MLP, SGD, n": "digits, MLP, SGD, n",
+    "digits, MLP, Adam, n": "digits, MLP, Adam, n",
+}
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +83,65 @@ def test_where_a_bend_is_seen_it_is_upward_but_for_the_smallest_gaps(found):
     assert f"at {len(seen)} of {len(every)}" in STATEMENTS and f"{len(seen) - len(down)} upward" in STATEMENTS
     assert len(seen) > 5 * 0.05 * len(every)  # more than chance
     assert len(down) == 3 and all(at.startswith("L_gen") for at in down)
-    counts = f"at {len(seen) - len(down)} of {len(every)} criteria in {len(found)} settings, and to fall at {len(down)}"
-    assert counts in README
+    assert f"of {len(every)} criteria in {len(found)} settings α is seen to grow with n at" in README
+    assert f"to grow with n at {len(seen) - len(down)} and to fall at {len(down)}, without" in README
+
+
+def without_the_smallest(found, name):
+    """Laws of a setting without its smallest n."""
+    runs, _ = found[name]
+    larger = [run for run in runs if run.n > min(run.n for run in runs)]
+    rungs = ladder(name, larger, criteria(larger, "frechet_pixels", None))
+    return {rung.criterion.name: rung.law for rung in rungs if not isinstance(rung.law, str)}
+
+
+def test_a_part_of_it_rests_on_the_smallest_n(found):
+    vectors = {name for folder, _, name in SETTINGS if folder.startswith("vectors")}
+    counts = []
+    for names in (found, found.keys() - vectors):
+        bends = [law.bend for name in names for law in told(without_the_smallest(found, name)).values()]
+        counts += [sum(bend.low > 0 for bend in bends), sum(bend.high < 0 for bend in bends), len(bends)]
+    up, down, every, *others = counts
+    assert f"{up} of {every} are seen upward and {down} downward" in STATEMENTS
+    assert f"at {up} of {every} and {down} ([more]" in README
+    assert "no vectors {} and {} of {}.".format(*others) in STATEMENTS
+
+
+def test_f_mem_of_the_mixture_bends_either_way_by_its_level(found):
+    runs, _ = found["mixture, MLP, SGD, n"]
+    every = {level: law_of_copies(runs, level)["SGD"] for level in (0.005, 0.01, 0.02, 0.05, 0.1)}
+    assert [law.is_bent for law in every.values()] == [True, False, False, False, True]
+    larger = [law_of_copies([run for run in runs if run.n >= 128], level)["SGD"] for level in (0.02, 0.05)]
+    assert f"b is {every[0.005].bend} at f_mem ≥ 0.5%" in STATEMENTS and f"and {every[0.1].bend} at 10%" in STATEMENTS
+    assert f"it is {larger[0].bend} at 2% and {larger[1].bend} at 5%" in STATEMENTS
+
+
+LEAST = (0, 32, 64, 128)
+
+
+def test_exponents_without_the_smaller_n_are_those_printed(found):
+    """Of f_mem ≥ 1%; those of the first setting with the runs in bfloat16 at n > 1,024."""
+    longer = [run for run in read_runs([STUDIES / "mixture_bf16"]) if run.n > 1024]
+    for folder, optimizer, name in SETTINGS:
+        if folder.startswith("vectors"):
+            continue
+        runs = found[name][0] + (longer if folder == "mixture/sgd" else [])
+        sizes = [run.n for run in runs]
+        cells = []
+        for least in LEAST:
+            law = law_of_copies([run for run in runs if run.n >= least]).get(optimizer)
+            again = 0 < least <= min(sizes)
+            cells.append("as all" if again else "–" if law is None or isinstance(law, str) else printed(law))
+        row = f"| {name} | {max(sizes)} | {' | '.join(cells)} |"
+        assert row in STATEMENTS
+        if name in SHORT:
+            shown = [each.partition(" (")[0] for each in cells]
+            assert f"| {SHORT[name]} | {' | '.join(shown)} |" in README
 
 
 def test_on_digits_a_part_of_it_rests_on_sixteen_images(found):
-    def without_16(name):
-        runs = [run for run in found[name][0] if run.n > 16]
-        rungs = ladder(name, runs, criteria(runs, "frechet_pixels", None))
-        return {rung.criterion.name: rung.law for rung in rungs if not isinstance(rung.law, str)}
-
     names = [name for _, _, name in SETTINGS if name.startswith("digits, ") and name.endswith(", n")]
-    copies = {name: without_16(name)["f_mem ≥ 1%"] for name in names}
+    copies = {name: without_the_smallest(found, name)["f_mem ≥ 1%"] for name in names}
     assert "; ".join(str(law.bend) for law in copies.values()) in STATEMENTS
     assert [law.is_bent for law in copies.values()] == [False, False, True, False]
 

@@ -100,6 +100,8 @@ def test_at_two_percent_the_effect_of_labels_is_seen():
     found = [row(n, UNCONDITIONAL, 0.02)["mem"] for n in (32, 64)]
     assert all(each.low > 1 for each in found)
     assert f"leave it out: {found[0]} and {found[1]}" in STATEMENTS
+    seen = [all(row(n, UNCONDITIONAL, level)["mem"].low > 1 for n in (32, 64)) for level in (0.01, 0.03, 0.05, 0.1)]
+    assert seen == [False, True, False, False]
 
 
 def test_a_large_weight_delays_copies_at_32_images_and_good_samples():

@@ -1,15 +1,20 @@
 """The measured study of SGD and Adam on digits, as data."""
 
+import contextlib
 import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from diffmem.analysis.comparison import Rules, compare
 from diffmem.analysis.report import ladder_table
 from diffmem.analysis.runs import read_runs
+from diffmem.analysis.scaling import fit_of_runs
+from diffmem.analysis.timescales import tau_rise
 from diffmem.analysis.window import generalization_window
+from diffmem.errors import DataError
 
 STUDY = Path(__file__).parent / "digits_sgd_adam"
 STATEMENTS = (Path(__file__).parent / "digits_sgd_adam/README.md").read_text(encoding="utf-8")
@@ -49,6 +54,23 @@ def test_the_onset_of_copying_is_linear_in_n_and_copying_slower(laws):
     with_one = {name for name in COPYING if laws["SGD"][name].low <= 1}
     assert with_one == {"L_test +20%", "L_test +50%", "L_gen ≥ 0.1"}
     assert isinstance(laws["Adam"]["f_mem ≥ 20%"], str)
+
+
+def test_the_onset_of_adam_passes_n_with_its_level(runs):
+    """nn_heldout/nn_train at levels below and above those of the ladder."""
+
+    def law(optimizer, level):
+        times = []
+        for run in (run for run in runs if run.identity["optimizer"] == optimizer):
+            with contextlib.suppress(DataError):
+                ratio = run.column("nn_heldout") / run.column("nn_train")
+                times.append((run, tau_rise(run.clock(), ratio / np.fmin.accumulate(ratio), 1 + level)))
+        return fit_of_runs(times)
+
+    adam, sgd = ([law(name, level) for level in (0.02, 0.03, 0.2)] for name in ("Adam", "SGD"))
+    two, three, twenty = (each.interval_text for each in adam)
+    assert f"{two} at +2%, {three} at +3%, {twenty} at +20%" in STATEMENTS
+    assert adam[1].high < 1 < adam[2].low and all(each.low < 1 < each.high for each in sgd)
 
 
 def test_the_laws_without_any_one_n(runs):
