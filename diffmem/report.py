@@ -70,7 +70,7 @@ def _goes_on(options: argparse.Namespace) -> bool:
 
 def _write(options: argparse.Namespace, refresh_seconds: int | None) -> None:
     from diffmem.analysis.pages.content import content_of
-    from diffmem.analysis.pages.page import write_page
+    from diffmem.analysis.pages.page import MAX_BYTES, write_page
 
     runs = runs_of(options, needed=("step", "n"))
     content = content_of(runs, rules_of(options, runs), options.against)
@@ -79,7 +79,8 @@ def _write(options: argparse.Namespace, refresh_seconds: int | None) -> None:
     shown = "1 run" if len(content.members) == 1 else f"{len(content.members)} runs"
     if content.refusal:
         print(f"without a comparison: {content.refusal}")
-    print(f"written: {options.out}, {shown}, {size / 1e6:.1f} MB", flush=True)
+    large = ", too large to mail: name fewer runs" if size > MAX_BYTES else ""
+    print(f"written: {options.out}, {shown}, {size / 1e6:.1f} MB{large}", flush=True)
 
 
 def any_to_come(sources: list[str]) -> bool:

@@ -160,7 +160,7 @@ def test_the_page_in_a_browser(page):
         assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
-def test_a_page_of_many_pictures_stays_small(monkeypatch, tmp_path):
+def test_a_page_of_many_pictures_stays_small(monkeypatch, tmp_path, capsys):
     rng = np.random.default_rng(0)
     for seed in range(3):
         folder = write_run(tmp_path / "study", evaluations(64, seed, steps=log_steps(1000, 4)))
@@ -179,6 +179,10 @@ def test_a_page_of_many_pictures_stays_small(monkeypatch, tmp_path):
         assert sizes[limit] <= limit
         assert left_out == [0, 0, 0] if limit == MAX_BYTES else min(left_out) > 0
     assert sizes[2_100_000] < sizes[2_600_000] < sizes[MAX_BYTES]
+    assert "too large" not in capsys.readouterr().out
+    monkeypatch.setattr(page_module, "MAX_BYTES", 1_000_000)  # less than plotly.js alone
+    assert report.main([str(tmp_path / "study"), "--out", str(tmp_path / "page.html")]) == 0
+    assert "too large to mail" in capsys.readouterr().out
 
 
 def shown_in(text):
