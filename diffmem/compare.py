@@ -173,7 +173,7 @@ def _compare(options: argparse.Namespace) -> int:
         figures = write_figures(comparison, options.out)
         write_markdown(comparison, options.out / "comparison.md", figures)
         if classes:
-            per_class.write_classes(classes, options.out / per_class.TABLE)
+            per_class.write_classes(classes, rules, options.out / per_class.TABLE)
     print(console_text(comparison))
     if classes:
         print(f"\n{per_class.console_text(classes, rules)}")

@@ -105,11 +105,14 @@ def evaluate(
             "--out", got=f"{table} ({error.strerror})", expected="a file to write", remedy="set --out"
         ) from error
 
+    # what is not in the table; of a run's own table that is the run's
+    beside = table.parent if table.resolve() == (folder / "evaluations.csv").resolve() else table.with_suffix("")
+
     def measure(run: ReopenedRun, step: int) -> None:
-        rows = run.measure_views(step, table.with_suffix(""))
+        rows = run.measure_views(step, beside)
         with locked(lock, wait=True):
             for name, row in rows.items():
-                put_row(view_folder(table.with_suffix(""), name) / "evaluations.csv" if name else table, row)
+                put_row(view_folder(beside, name) / "evaluations.csv" if name else table, row)
         row = rows[""]
         print(f"step {row['step']}" + (f": f_mem {row['f_mem']:.1%}" if "f_mem" in row else ""), flush=True)
 

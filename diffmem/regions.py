@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffmem.command_line import Parser, add_trust, exit_code_of, require_folder, writing
-from diffmem.errors import EXIT_DONE, ConfigError, DataError, parameters_of, require_at_least
+from diffmem.errors import EXIT_DONE, DataError, parameters_of, require_at_least
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,10 +99,7 @@ def compare_scores(
 
     run = ReopenedRun(folder)
     other = None if twin is None else ReopenedRun(twin)
-    if not hasattr(run.model, "sample"):
-        raise ConfigError(
-            "RUN_DIR", got=f"{folder}, a model that cannot sample", expected="one that can", remedy="give another run"
-        )
+    run.require_sampling()
     if other is not None:
         check_disjoint(run, other)
         _warn_of_shared_weights(run, other)

@@ -2,14 +2,14 @@
 
 import re
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 #: Of Markdown, what makes a link or a picture, a tag, a column; brackets of intervals stay as they are.
 _MARKDOWN = {"](": "]\\(", "]:": "]\\:", "<": "&lt;", "|": "\\|"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def one_line(text: object) -> str:
-    """``text`` in one line; control characters, which could move a terminal's cursor, become U+FFFD."""
+    """``text`` in one line; what could move a terminal's cursor, or is no UTF-8 in a name, becomes U+FFFD."""
     return _CONTROL.sub("\ufffd", " ".join(str(text).split()))
 
 

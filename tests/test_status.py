@@ -285,6 +285,12 @@ def test_a_failed_run_stops_no_other_and_is_named(tmp_path, tasks, stand_in):
     assert "exit 1" in tasks[1].log(tmp_path / "logs").read_text()
 
 
+def test_a_run_that_was_stopped_from_elsewhere_is_not_called_done(tmp_path, tasks, stand_in):
+    stand_in(0.1, {2: 75})
+    code, report = run(tasks, tmp_path, jobs=2)
+    assert code == 130 and "stopped from elsewhere: task 2;" in report and "all runs are done" not in report
+
+
 def test_ctrl_c_lets_the_runs_stop_and_starts_no_more(tmp_path, tasks, stand_in):
     stand_in(60, {})
 

@@ -8,6 +8,7 @@ from diffmem.text import cell, markdown, one_line
 def test_a_line_moves_no_cursor_and_has_no_second_line():
     assert one_line("a\x1b[2Jb\nc\u202ed") == "a\ufffd[2Jb c\ufffdd"
     assert one_line("a\x9b2Jb") == "a\ufffd2Jb", "an escape sequence in one byte"
+    assert one_line("r\udcfcn") == "r\ufffdn", "a folder's name in Latin-1"
     assert one_line("τ_mem ≥ 1%") == "τ_mem ≥ 1%"
 
 

@@ -33,7 +33,7 @@ _OPERATORS = {
 }
 #: No grid is longer, and no number larger.
 _MOST_RUNS, _LARGEST = 100_000, 2**63
-_TEXTS = ("study", "run_root")  # never arithmetic: lr-n is a name
+_TEXTS = ("study", "run_root", "adopt", "data.path")  # never arithmetic: lr-n is a name; nor those of wandb
 _FUNCTIONS = {"min": min, "max": max, "round": round}
 
 Number = int | float
@@ -108,7 +108,7 @@ def _line(run: Sequence[tuple[str, str]]) -> str:
                 numbers[name] = int(value) if value.isdecimal() else float(value)
     words = []
     for key, value in run:
-        found = value if key in _TEXTS else evaluate(value, numbers)
+        found = value if key in _TEXTS or key.startswith("wandb.") else evaluate(value, numbers)
         words.append(f"--{key} {shlex.quote(found)}" if key == "config" else shlex.quote(f"--{key}={found}"))
     return " ".join(words)
 

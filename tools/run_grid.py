@@ -149,7 +149,9 @@ class GridRunner:
 
     def _report(self) -> int:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        failed = [number for number, code in self.exit_codes.items() if code not in (EXIT_DONE, EXIT_REQUEUE)]
+        codes = self.exit_codes.items()
+        failed = [number for number, code in codes if code not in (EXIT_DONE, EXIT_REQUEUE)]
+        stopped = [number for number, code in codes if code == EXIT_REQUEUE]
         if self._stopping:
             self.console.print("stopped; run the same command again to resume")
             return EXIT_INTERRUPTED
@@ -157,6 +159,10 @@ class GridRunner:
             names = ", ".join(map(str, sorted(failed)))
             self.console.print(f"failed: task {names}; see {self._folder}", soft_wrap=True)
             return EXIT_FAILED
+        if stopped:
+            names = ", ".join(map(str, sorted(stopped)))
+            self.console.print(f"stopped from elsewhere: task {names}; run the same command again to resume")
+            return EXIT_INTERRUPTED
         self.console.print("all runs are done")
         return EXIT_DONE
 

@@ -12,7 +12,7 @@ from diffmem.analysis.comparable import group_runs
 from diffmem.analysis.comparison import Rules
 from diffmem.analysis.estimate import Estimate
 from diffmem.analysis.report import estimate_fields, text_table, write_cells
-from diffmem.analysis.runs import Run
+from diffmem.analysis.runs import CLOCKS, Run
 from diffmem.analysis.timescales import tau_mem
 from diffmem.errors import DataError
 from diffmem.files import read_numbers
@@ -30,7 +30,7 @@ class ClassTimes:
         n: Number of training images of all classes.
         label: The class.
         num_runs: Number of runs.
-        tau_mem: In updates, the geometric mean over the runs; None where a run cannot support one.
+        tau_mem: On the clock of the rules, the geometric mean over the runs; None where a run cannot support one.
         reason: Why not; "" otherwise.
         final: f_mem at the last step of each run, the mean over the runs.
     """
@@ -53,7 +53,7 @@ def class_times(runs: Sequence[Run], rules: Rules) -> list[ClassTimes]:
     found = []
     for name, members in group_runs(runs, rules.by).items():
         for n in sorted({run.n for run in members}):
-            curves = [curve for run in members if run.n == n and (curve := _read(run))]
+            curves = [curve for run in members if run.n == n and (curve := _read(run, rules.clock))]
             for label in sorted({label for curve in curves for label in curve}):
                 found.append(_class(name, n, label, [curve[label] for curve in curves if label in curve], rules))
     if not found:
@@ -66,12 +66,13 @@ def class_times(runs: Sequence[Run], rules: Rules) -> list[ClassTimes]:
     return found
 
 
-def _read(run: Run) -> dict[int, np.ndarray]:
-    """By label: steps, f_mem and numbers of samples, (3, S)."""
+def _read(run: Run, clock: str) -> dict[int, np.ndarray]:
+    """By label: times on the clock, f_mem and numbers of samples, (3, S)."""
+    time_of = dict(zip(run.column("step"), run.clock(clock), strict=True))
     curves: dict[int, list[tuple[float, float, float]]] = {}
     columns = ("label", "step", "f_mem", "num_samples")
     for label, step, f_mem, count in read_numbers(run.folder / TABLE, columns) if run.folder else []:
-        curves.setdefault(int(label), []).append((step, f_mem, count))
+        curves.setdefault(int(label), []).append((time_of[step], f_mem, count))
     return {label: np.array(rows).T for label, rows in curves.items()}
 
 
@@ -102,12 +103,11 @@ def console_text(classes: Sequence[ClassTimes], rules: Rules) -> str:
     """The table in words."""
     reasons = dict.fromkeys(each.reason for each in classes if each.reason)
     notes = [f"Note: τ_mem refused: {reason}." for reason in reasons]
-    return "\n".join(
-        [f"τ_mem of each class, f_mem ≥ {rules.mem_level:g}:", text_table(HEADER, table_rows(classes)), *notes]
-    )
+    title = f"τ_mem of each class in {CLOCKS[rules.clock]}, f_mem ≥ {rules.mem_level:g}:"
+    return "\n".join([title, text_table(HEADER, table_rows(classes)), *notes])
 
 
-def write_classes(classes: Sequence[ClassTimes], path: Path) -> None:
+def write_classes(classes: Sequence[ClassTimes], rules: Rules, path: Path) -> None:
     """Write the table to ``path``."""
     write_cells(
         path,
@@ -117,6 +117,7 @@ def write_classes(classes: Sequence[ClassTimes], path: Path) -> None:
                 "n": each.n,
                 "label": each.label,
                 "seeds": each.num_runs,
+                "clock": rules.clock,
                 **estimate_fields("tau_mem", each.tau_mem),
                 "f_mem_final": each.final,
             }

@@ -158,7 +158,7 @@ def read_runs(sources: Iterable[str | Path], needed: Sequence[str] = NEEDED) -> 
                 expected=f"a folder with {TABLE} in or below it",
                 remedy="correct the path",
             )
-        found = sorted(path.resolve() for path in folders_with(TABLE, source))
+        found = _outermost(sorted(path.resolve() for path in folders_with(TABLE, source)))
         if not found:
             raise DataError(
                 str(source),
@@ -168,6 +168,16 @@ def read_runs(sources: Iterable[str | Path], needed: Sequence[str] = NEEDED) -> 
             )
         folders.update(dict.fromkeys(found))
     return [read_run(folder, needed) for folder in folders]
+
+
+def _outermost(folders: Sequence[Path]) -> list[Path]:
+    """Without those inside a run that are none of its views: what was measured again lies there."""
+    known = set(folders)
+    return [
+        folder
+        for folder in folders
+        if not any(above in known and folder != above / "views" / folder.name for above in folder.parents)
+    ]
 
 
 def read_run(folder: Path, needed: Sequence[str] = NEEDED) -> Run:

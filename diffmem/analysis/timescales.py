@@ -71,7 +71,7 @@ def tau_mem(
     draws = np.tile(f_mem, (num_draws, 1))
     if num_samples is not None:
         totals = np.broadcast_to(np.asarray(num_samples, dtype=np.float64), f_mem.shape)
-        if level * totals.min() < 1:
+        if is_below_one_sample(level, totals.min()):
             raise DataError(
                 "tau_mem",
                 got=f"level {level:g} with num_samples {totals.min():g}",
@@ -203,6 +203,11 @@ def tau_overfit(
     upper = np.where(at == end, np.inf, inside)
     value = math.nan if lowest == end else float(steps[lowest])
     return summarize(value, float(steps[-2]), np.exp(lower), np.exp(upper), confidence)
+
+
+def is_below_one_sample(level: float, num_samples: float) -> bool:
+    """Whether a level of f_mem is less than one of ``num_samples``, of which messages show six digits."""
+    return level * num_samples < 1 - 1e-5
 
 
 def _curve(steps: ArrayLike, values: ArrayLike, what: str) -> tuple[Array, Array]:

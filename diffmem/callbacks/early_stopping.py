@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 import lightning.pytorch as pl
 
 from diffmem.analysis.clocks import clocks_are_known
-from diffmem.analysis.runs import read_runs
+from diffmem.analysis.runs import read_run
 from diffmem.analysis.scaling import Prediction, predict
-from diffmem.analysis.timescales import MEMORIZATION_LEVEL, tau_mem
+from diffmem.analysis.timescales import MEMORIZATION_LEVEL, is_below_one_sample, tau_mem
 from diffmem.analysis.window import PLATEAU_FACTOR, Rule, Window, check_rule, generalization_window
 from diffmem.callbacks.checkpoint import save_checkpoint
 from diffmem.callbacks.evaluation import Evaluation
@@ -96,8 +96,19 @@ class EarlyStopping(EvaluationObserver):
                 expected="a rule without samples",
                 remedy="set --early_stopping.rule=loss_split",
             )
+        if self.ends_when_known and is_below_one_sample(self.mem_level, num_samples):
+            raise ConfigError(
+                "early_stopping.level",
+                got=f"{self.mem_level:g} with {num_samples} samples, less than one of them",
+                expected="a level of one sample at least",
+                remedy="raise --early_stopping.level or --evaluation.num_samples",
+            )
         if self.previous:
             predict_from(self.previous, data.n, level=self.mem_level)
+
+    @property
+    def needs_quality(self) -> bool:
+        return self.mode is not None and self.ends_when_known
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.mode is None:
@@ -176,7 +187,7 @@ def predict_from(
     Raises:
         DataError: A run cannot be read, the runs are of different settings, or they do not predict anything.
     """
-    found = read_runs(runs)
+    found = [read_run(Path(each)) for each in runs]
     settings = {run.identity.get("setting") for run in found} | ({setting} if setting is not None else set())
     if len(settings) > 1:
         raise DataError(

@@ -166,8 +166,16 @@ class Evaluation(UpdateCallback):
         for each in self.views.values():
             check_view(each.view, model, trainer.callbacks)  # type: ignore[attr-defined]
         check_labels(model, data)
-        for observer in observers_of(trainer):
+        observers = observers_of(trainer)
+        for observer in observers:
             observer.check(data, num_samples, model)
+        if any(each.needs_quality for each in observers) and not any(each.measures_quality for each in observers):
+            raise ConfigError(
+                "early_stopping.rule",
+                got="clocks without a measure of quality",
+                expected="fid or a Fréchet distance, by which τ_gen is read",
+                remedy="set --frechet.features=pixels or --fid.weights=FILE",
+            )
 
     def measure(self, at: RunAtStep, samples_only: bool = False) -> Row:
         """The row of the run at a step in the default view, or what samples say of it. A collective."""
@@ -187,7 +195,7 @@ class Evaluation(UpdateCallback):
         """What tells the views of a run from each other; nothing where there is one."""
         if len(self.views) == 1:
             return {}
-        setting = {"setting": f"{self.identity['setting']}-{name}"} if name and self.identity else {}
+        setting = {"setting": f"{self.identity['setting']}-{name}"} if name and "setting" in self.identity else {}
         return {**setting, **self.views[name].columns}
 
 

@@ -72,6 +72,10 @@ class FID(EvaluationObserver):
         self._references: list[tuple[Reference, Tensor]] | None = None
         self._train: float | None = None
 
+    @property
+    def measures_quality(self) -> bool:
+        return self.inception is not None
+
     def check(self, data: ImageData, num_samples: int, model: pl.LightningModule) -> None:
         if self.inception is None:
             return

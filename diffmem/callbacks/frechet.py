@@ -37,6 +37,10 @@ class Frechet(EvaluationObserver):
         self._reference: Reference | None = None
         self._train: float | None = None
 
+    @property
+    def measures_quality(self) -> bool:
+        return self.features is not None
+
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
         if self.features and num_samples:
             require_at_least(2, "evaluation", num_samples=num_samples)

@@ -42,7 +42,7 @@ class Losses(EvaluationObserver):
     def __init__(self, t: float | list[float] = 0.01, num_draws: int = 5, batch_size: int = 512, seed: int = 0) -> None:
         require_at_least(1, "losses", num_draws=num_draws, batch_size=batch_size)
         self.times = list(t) if isinstance(t, list | tuple) else [t]
-        if not self.times or len(set(self.times)) < len(self.times):
+        if not self.times or len({f"{each:g}" for each in self.times}) < len(self.times):  # as columns name them
             raise ConfigError(
                 "losses.t", got=t, expected="a time, or different times", remedy="set --losses.t, e.g. 0.01"
             )

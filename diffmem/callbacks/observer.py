@@ -153,6 +153,16 @@ class EvaluationObserver(pl.Callback):
     switch = ""
     tables: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def measures_quality(self) -> bool:
+        """Whether its columns tell how good the samples are."""
+        return False
+
+    @property
+    def needs_quality(self) -> bool:
+        """Whether it reads such columns of others."""
+        return False
+
     def check(self, data: SubsetData, num_samples: int, model: pl.LightningModule) -> None:
         """Refuse, before anything is written, what could not be measured: a ConfigError says how to change it."""
 

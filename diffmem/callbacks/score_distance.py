@@ -48,7 +48,7 @@ class ScoreDistance(EvaluationObserver):
         seed: int = 0,
     ) -> None:
         require_at_least(1, "scores", num_points=num_points, batch_size=batch_size)
-        if t is not None and (not t or len(set(t)) < len(t)):
+        if t is not None and (not t or len({f"{each:g}" for each in t}) < len(t)):  # as columns name them
             raise ConfigError(
                 "scores.t", got=t, expected="different times, or null for none", remedy="set --scores.t=[0.01]"
             )

@@ -23,7 +23,8 @@ class TrainingLoss(UpdateCallback):
     Columns: ``step``; ``loss``, mean training loss since the row before; ``lr``; ``seconds``, wall time since the row
     before; ``seconds_evaluating``, what evaluations took of it. The last two differ from machine to machine.
 
-    Losses stay on the device between rows, so that no step waits for them.
+    The last step has a row too, which a longer run replaces: its rows are those of a run that was as long from the
+    start. Losses stay on the device between rows, so that no step waits for them.
 
     Args:
         every_n_steps: Updates between two rows.
@@ -46,7 +47,9 @@ class TrainingLoss(UpdateCallback):
         self._losses = [loss.to(pl_module.device) for loss in self._losses]  # a checkpoint's are on the CPU
         if trainer.is_global_zero:
             path = metrics_path(trainer)
-            kept = [row for step, row in read_steps(path).items() if step <= trainer.global_step]
+            # that of a former last step is not of the schedule: its losses are in the checkpoint too
+            last = trainer.global_step - bool(self._losses and trainer.global_step < trainer.max_steps)
+            kept = [row for step, row in read_steps(path).items() if step <= last]
             if kept:
                 write_table(path, kept)
             else:
@@ -78,7 +81,9 @@ class TrainingLoss(UpdateCallback):
                 "seconds_evaluating": round(evaluated - self._evaluated, 3),
             }
             _append(metrics_path(trainer), row)
-        self._losses, self._clock, self._evaluated = [], now, evaluated
+        self._clock, self._evaluated = now, evaluated
+        if step % self.every_n_steps == 0:
+            self._losses = []
 
     def state_dict(self) -> dict[str, Any]:
         """Means over the ranks: every rank will load what rank 0 writes. A collective, like saving itself."""

@@ -75,7 +75,7 @@ def read_grid(path: Path) -> list[Task]:
             str(path), got="no such file", expected="a grid, one run a line", remedy="see tools/make_grid.py --help"
         )
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # Notepad begins a file with a byte order mark
     except UnicodeDecodeError as error:
         raise ConfigError(
             str(path), got="no text", expected="a grid, one run a line", remedy="see tools/make_grid.py --help"

@@ -96,6 +96,7 @@ def refine(
         require_at_least(0.001, precision=precision, budget=budget)
     with tempfile.TemporaryDirectory() as kept:
         measuring = _Measuring(folder, Path(kept))
+        measuring.require_sampling()
         if "mem" in names:
             _require_samples(measuring, levels.mem)
         readers = {name: _reader(folder, name, levels) for name in names}
@@ -117,7 +118,7 @@ def _require_passed(name: str, found: Estimate) -> None:
 def _require_samples(measuring: "_Measuring", level: float) -> None:
     """Refuse a level of τ_mem below one sample of a row."""
     fewest = min(int(float(row["num_samples"])) for row in measuring.rows.values())
-    if 0 < level * fewest < 1:
+    if level > 0 and timescales.is_below_one_sample(level, fewest):
         raise ConfigError(
             "--mem-level",
             got=f"{level:g} in a run of {fewest} samples",
@@ -176,6 +177,10 @@ class _Measuring:
         self._update = _TRAINING * self._run.data.batch_size * self._run.trainer.accumulate_grad_batches
         self._set = self.size * self._run.evaluation.views[""].sampler.num_steps
         self._whole = max(scheduled) * self._update + len(scheduled) * self._set
+
+    def require_sampling(self) -> None:
+        """Refuse a model without samples, which narrow every interval here."""
+        self._run.require_sampling()
 
     def price(self, step: int) -> float:
         """Network calls for a set of samples at ``step``, as a share of those of the run."""

@@ -97,6 +97,20 @@ class ReopenedRun:
         """The same in every view of the run, by name; "" is the default one."""
         return self.evaluation.measure_views(RunAtStep(self.trainer, self.model, self.data, step, folder))
 
+    def require_sampling(self) -> None:
+        """Refuse a model of one diffusion time.
+
+        Raises:
+            ConfigError: It cannot sample.
+        """
+        if not hasattr(self.model, "sample"):
+            raise ConfigError(
+                "RUN_DIR",
+                got=f"{self.folder}, a model that cannot sample",
+                expected="one that can",
+                remedy="give another run",
+            )
+
     def sample(self, num: int, seed: int = 0, view: str = "") -> Tensor:
         """Samples (num, \\*) in the units of the source, for images those of [0, 1], not clamped.
 
@@ -104,8 +118,9 @@ class ReopenedRun:
         conditional model has label i mod K.
 
         Raises:
-            ConfigError: The run has no view of this name, or more samples than memory.
+            ConfigError: The model cannot sample, the run has no view of this name, or more samples than memory.
         """
+        self.require_sampling()
         if view and len(self.evaluation.views) == 1:
             raise ConfigError("view", got=view, expected="none, for this run has no views", remedy="leave --view out")
         require_one_of(self.evaluation.views, "view", view)

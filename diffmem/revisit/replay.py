@@ -59,10 +59,11 @@ def replay(
         from_checkpoint.setdefault(max((each for each in saved if each <= step), default=0), []).append(step)
     repeated = 0
     for start, group in from_checkpoint.items():
-        run = ReopenedRun(folder, overrides, max_steps=max(*group, start + 1))
         if group == [start] and start in saved:
+            run = ReopenedRun(folder, overrides)
             visit(run, run.load(saved[start]))
             continue
+        run = ReopenedRun(folder, overrides, max_steps=max(*group, start + 1))
         if start in saved:
             read_checkpoint(saved[start], run.model, run.cli.identity.config_hash)
         run.trainer.callbacks.append(_Visits(run, group, visit))

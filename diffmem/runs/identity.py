@@ -29,7 +29,8 @@ class RunIdentity:
         training: Keys that shape the weights and differ from their defaults, with dots, and their plain values.
         protocol: Keys that say what the numbers in its tables mean, and their values.
         protocol_defaults: The values that the same keys have by default.
-        switches: For each key that null switches a measurement off by, whether it is on.
+        switches: For each key that null switches a measurement off by, whether it is on; in ``identity.json``, whether
+            it has ever been.
         columns: What identifies the run in every row of its tables, without the hashes.
     """
 
@@ -63,8 +64,21 @@ class RunIdentity:
         return "-".join((*map(str, parts), self.config_hash)).lower()
 
     def write(self, folder: Path) -> None:
-        """Leave ``identity.json`` in ``folder``."""
+        """Leave ``identity.json`` in ``folder``; of a measurement that was on and is off now, what is recorded stays.
+
+        Raises:
+            DataError: As :func:`read_identity`.
+        """
         parts = {name: dict(getattr(self, name)) for name in _RECORDED}
+        recorded = read_identity(folder)
+        for switch, is_on in self.switches.items():
+            if is_on or not recorded.get("switches", {}).get(switch, False):
+                continue
+            group = switch.partition(".")[0]
+            others = {key: value for key, value in parts["protocol"].items() if key.partition(".")[0] != group}
+            measured = {key: value for key, value in recorded["protocol"].items() if key.partition(".")[0] == group}
+            parts["protocol"] = others | measured
+            parts["switches"][switch] = True
         record = {"schema": SCHEMA, **parts}
         files.write_atomic(folder / FILE, json.dumps(record, indent=2) + "\n")
 

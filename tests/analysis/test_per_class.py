@@ -40,8 +40,19 @@ def test_each_class_has_the_mean_time_of_its_runs(runs, tmp_path):
         alone = [tau_mem(STEPS, f_mem(each.label, shift), 100, level=0.5).value for shift in (1, 2)]
         assert each.tau_mem.value == pytest.approx(np.sqrt(np.prod(alone)))
         assert each.final == pytest.approx(np.mean([f_mem(each.label, shift)[-1] for shift in (1, 2)]))
-    write_classes(classes, tmp_path / "out.csv")
+    write_classes(classes, rules, tmp_path / "out.csv")
     assert [float(row["tau_mem"]) for row in read_table(tmp_path / "out.csv")] == [x.tau_mem.value for x in classes]
+
+
+def test_times_of_classes_are_on_the_clock_that_was_asked_for(runs, tmp_path):
+    updates, images = (Rules(mem_level=0.5, clock=clock) for clock in ("updates", "images"))
+    (run, *_) = runs
+    batch = run.column("images_seen")[-1] / run.column("step")[-1]
+    times = [[each.tau_mem.value for each in class_times(runs, rules)] for rules in (updates, images)]
+    assert times[1] == pytest.approx([batch * each for each in times[0]]) and batch > 1
+    assert "of each class in images seen" in console_text(class_times(runs, images), images)
+    write_classes(class_times(runs, images), images, tmp_path / "out.csv")
+    assert {row["clock"] for row in read_table(tmp_path / "out.csv")} == {"images"}
 
 
 def test_a_level_below_one_sample_of_a_class_is_named(runs):

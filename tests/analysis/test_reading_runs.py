@@ -259,3 +259,13 @@ def test_views_are_told_apart_by_what_their_tables_say_and_share_the_training_of
     ]
     with pytest.raises(DataError, match="differ in guidance default and 3"):
         compare([plain, guided], Rules())
+
+
+def test_what_was_measured_again_of_a_run_is_no_run_of_its_own(tmp_path):
+    run = write_run(tmp_path / "study", evaluations(64, 0, steps=STEPS))
+    again = run / "evaluate/0123abcd/views/average0.5"
+    for folder in (run / "views/average0.5", again):
+        folder.mkdir(parents=True)
+        (folder / "evaluations.csv").write_bytes((run / "evaluations.csv").read_bytes())
+    assert [each.folder for each in read_runs([tmp_path])] == [run, run / "views/average0.5"]
+    assert [each.folder for each in read_runs([run / "evaluate"])] == [again], "asked for by name"

@@ -10,7 +10,7 @@ from scipy.special import ndtri
 from scipy.stats import beta
 from synthetic_runs import WIDTH, f_mem_curve, log_steps
 
-from diffmem.analysis.timescales import _fractions, tau_gen, tau_mem, tau_overfit, tau_rise
+from diffmem.analysis.timescales import _fractions, is_below_one_sample, tau_gen, tau_mem, tau_overfit, tau_rise
 from diffmem.errors import ConfigError, DataError
 
 STEPS = [0, 100, 1000, 10_000, 100_000]
@@ -179,3 +179,8 @@ def test_copies_must_last_to_the_end_and_good_samples_to_the_next_evaluation():
 def test_any_curve_has_a_time_by_the_same_rule():
     values = [0, 0.2, 0.3, 0.6, 0.8]
     assert tau_rise(STEPS, values, 0.5).value == tau_mem(STEPS, values, level=0.5).value
+
+
+def test_the_level_that_a_message_names_is_one_that_can_be_used():
+    assert all(not is_below_one_sample(float(f"{1 / count:g}"), count) for count in range(2, 2001))
+    assert is_below_one_sample(0.0033, 300) and not is_below_one_sample(0.00334, 300)

@@ -121,6 +121,30 @@ def test_a_rule_that_cannot_work_makes_no_run_folder(tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ("--early_stopping.level=0.01", "early_stopping.level: got 0.01 with 24 samples"),
+        ("--frechet.features=null", "early_stopping.rule: got clocks without a measure of quality"),
+    ],
+)
+def test_clocks_that_would_never_be_known_make_no_run_folder(tmp_path, capsys, changed, reason):
+    rule = ["--early_stopping.mode=stop", "--early_stopping.rule=clocks", "--early_stopping.quality_level=2"]
+    arguments = [*SMALL, *rule, "--early_stopping.level=0.5", changed, f"--run_root={tmp_path / 'runs'}"]
+    assert fit.main(arguments) == 2
+    assert reason in capsys.readouterr().err and not (tmp_path / "runs").exists()
+
+
+def test_the_views_of_a_previous_run_are_left_out(tmp_path):
+    folders = [write_run(tmp_path, evaluations(n, 0)) for n in (64, 128)]
+    alone = predict_from(folders, 256)
+    for folder in folders:
+        view = evaluations(64, 0).assign(setting="other-average0.5")
+        (folder / "views/average0.5").mkdir(parents=True)
+        view.to_csv(folder / "views/average0.5/evaluations.csv", index=False)
+    assert predict_from(folders, 256) == alone
+
+
 def test_one_previous_run_is_not_enough():
     with pytest.raises(ConfigError, match=r"early_stopping\.previous"):
         EarlyStopping("mark", previous=["runs/a"])

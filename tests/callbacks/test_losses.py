@@ -6,7 +6,7 @@ import torch
 from hand_made import Echo, snapshot
 
 from diffmem import rng
-from diffmem.callbacks import Losses, Snapshot
+from diffmem.callbacks import Losses, ScoreDistance, Snapshot
 from diffmem.data import Gaussian
 from diffmem.errors import ConfigError
 from diffmem.models import DDPM
@@ -97,3 +97,10 @@ def test_columns_are_means_over_the_images_and_draws(batch_size):
 def test_a_single_draw_has_no_deviation():
     columns = Losses(num_draws=1).measure(snapshot([[0.0, 0.0]], TRAIN, HELD_OUT, model=DDPM(Echo())))
     assert columns["loss_train_std"] is columns["loss_test_std"] is None
+
+
+@pytest.mark.parametrize("make", [Losses, ScoreDistance])
+def test_times_that_would_share_a_column_are_refused(make):
+    with pytest.raises(ConfigError, match=r"\.t: got \[0\.01, 0\.1, 0\.1000001\]"):
+        make(t=[0.01, 0.1, 0.1000001])
+    make(t=[0.01, 0.1, 0.11])

@@ -54,7 +54,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_its_update_is_named(monkeypat
 def test_losses_of_a_resumed_run_are_replaced_in_one_step(tmp_path, monkeypatch):
     path, written = tmp_path / "metrics.csv", []
     path.write_text("step,loss\n2,0.5\n4,0.4\n")
-    trainer = SimpleNamespace(default_root_dir=tmp_path, global_step=2, is_global_zero=True, callbacks=[])
+    trainer = SimpleNamespace(default_root_dir=tmp_path, global_step=2, max_steps=6, is_global_zero=True, callbacks=[])
     monkeypatch.setattr(training_loss, "write_table", lambda path, rows: written.append((path.exists(), rows)))
     training_loss.TrainingLoss().on_train_start(trainer, SimpleNamespace(device=torch.device("cpu")))
     assert written == [(True, [{"step": "2", "loss": "0.5"}])]

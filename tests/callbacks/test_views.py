@@ -213,3 +213,10 @@ def test_label_dropout_is_fresh_in_every_batch_and_as_often_as_asked_for(monkeyp
 def test_impossible_views_are_refused(views, what):
     with pytest.raises(ConfigError, match=what):
         Evaluation(views=views)
+
+
+def test_a_view_needs_no_identity_beyond_what_was_given():
+    evaluation = Evaluation(views=[View(weights=0.5)])
+    for given, named in (({"n": 64}, set()), ({"n": 64, "setting": "ab"}, {"setting"})):
+        evaluation.identity = given
+        assert evaluation._columns("average0.5").keys() - evaluation._columns("").keys() == named

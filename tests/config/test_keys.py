@@ -194,5 +194,7 @@ def test_a_measurement_that_was_off_or_is_off_has_no_protocol(parse, tmp_path, v
     check_protocol(tmp_path, parse(*SMALL, "--scores.t=[0.1]", "--scores.num_points=5").identity)
     write("--scores.t=[0.1]", "--scores.num_points=5")
     check_protocol(tmp_path, parse(*SMALL).identity)
+    write()  # off for a while
+    check_protocol(tmp_path, parse(*SMALL, "--scores.t=[0.1]", "--scores.num_points=5").identity)
     with pytest.raises(ConfigError, match=r"scores\.num_points: got 6, expected 5"):
         check_protocol(tmp_path, parse(*SMALL, "--scores.t=[0.1]", "--scores.num_points=6").identity)

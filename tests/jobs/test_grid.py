@@ -54,6 +54,13 @@ def test_a_malformed_line_is_refused_by_its_number(tmp_path, line, got):
     assert got in str(error.value)
 
 
+def test_a_grid_of_another_editor_is_the_same_grid(tmp_path):
+    """With a byte order mark and Windows's ends of lines."""
+    path = tmp_path / "g.txt"
+    path.write_bytes("\ufeff--seed=7 --data.n=4\r\n\r\n--seed=8 --data.n=4\r\n".encode())
+    assert [task.arguments for task in read_grid(path)] == [["--seed=7", "--data.n=4"], ["--seed=8", "--data.n=4"]]
+
+
 def test_a_file_that_is_no_text_is_no_grid(tmp_path):
     path = tmp_path / "last.ckpt"
     path.write_bytes(b"PK\xff\xfe")
@@ -121,7 +128,8 @@ def test_a_grid_beyond_all_use_is_refused_at_once(options):
 
 
 def test_names_of_studies_are_no_arithmetic_and_names_of_two_options_are_nobodys():
-    assert make_grid.grid_lines(["--data.n=32", "--optimizer.lr=0.1", "--study=lr-n"])[0].endswith("--study=lr-n")
+    for name in ("--study=lr-n", "--wandb.group=n-lr", "--data.path=n/lr"):
+        assert make_grid.grid_lines(["--data.n=32", "--optimizer.lr=0.1", name])[0].endswith(name)
     with pytest.raises(ConfigError, match="arithmetic"):
         make_grid.grid_lines(["--data.batch_size=32", "--losses.batch_size=512", "--trainer.max_steps=10*batch_size"])
 

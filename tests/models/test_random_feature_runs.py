@@ -7,7 +7,7 @@ import pytest
 import torch
 from small_run import ROOT, only_run
 
-from diffmem import fit, rng
+from diffmem import evaluate, fit, rng, sample
 from diffmem.config.parser import CLI
 from diffmem.data.subset import Batch
 from diffmem.errors import ConfigError
@@ -36,8 +36,11 @@ def run(root, *overrides):
     return only_run(root)
 
 
-def test_the_table_of_a_model_that_cannot_sample(tmp_path):
+def test_the_table_of_a_model_that_cannot_sample(tmp_path, capsys):
     folder = run(tmp_path)
+    for command, arguments in ((sample, []), (evaluate, ["--refine=mem"]), (evaluate, ["--refine=overfit"])):
+        assert command.main([str(folder), *arguments]) == 2
+        assert "a model that cannot sample" in capsys.readouterr().err
     rows = read_table(folder / "evaluations.csv")
     assert [float(row["tau"]) for row in rows] == pytest.approx([0, 2, 4, 8])
     assert {row["num_samples"] for row in rows} == {"0"}

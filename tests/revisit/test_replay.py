@@ -1,5 +1,7 @@
 """Steps that were not scheduled, reached by training again, are those of a run that scheduled them."""
 
+import shutil
+
 import pytest
 from small_run import SMALL, only_run
 
@@ -38,6 +40,24 @@ def test_replayed_rows_are_those_of_a_denser_schedule_bit_for_bit(coarse, dense,
         assert read_table(again) == [row for row in read_table(scheduled) if row["step"] in ["0", "1", "3", "4", "5"]]
     assert contents(coarse) == before
     assert "step 3: f_mem" in capsys.readouterr().out
+
+
+def test_a_run_whose_rate_ends_with_it_is_measured_at_its_last_step(tmp_path):
+    schedule = ["--lr_scheduler=OneCycleLR", "--lr_scheduler.max_lr=0.01", "--lr_scheduler.total_steps=6"]
+    assert fit.main([*SMALL, *schedule, f"--run_root={tmp_path}/runs"]) == 0
+    folder = only_run(tmp_path / "runs")
+    assert evaluate.main([str(folder), "--at=5,6", f"--out={tmp_path}/again.csv"]) == 0
+    assert read_table(tmp_path / "again.csv")[1:] == read_table(folder / "evaluations.csv")[-1:]
+
+
+def test_the_lost_table_of_a_view_is_made_again_where_it_was(coarse, tmp_path):
+    shutil.copytree(coarse, folder := tmp_path / "runs/digits" / coarse.name, symlinks=True)
+    tables = [folder / "evaluations.csv", folder / "views/average0.5/evaluations.csv"]
+    rows = [read_table(table)[1:] for table in tables]
+    for table in tables:
+        table.unlink()
+    assert evaluate.main([str(folder), "--checkpoints=all", f"--out={tables[0]}"]) == 0
+    assert [read_table(table) for table in tables] == rows
 
 
 def test_checkpoints_are_measured_in_every_view(coarse, tmp_path):

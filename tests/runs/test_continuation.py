@@ -46,6 +46,18 @@ def test_a_longer_run_goes_on_as_one_that_was_that_long_from_the_start(copied, t
     assert rows_at(folder, 0, 2, 4, 8, 9) == rows_at(whole, 0, 2, 4, 8, 9)
 
 
+def test_the_training_losses_of_a_longer_run_are_those_of_one_that_was_that_long_from_the_start(tmp_path):
+    """6 and 9 are former last steps off the grid of every 4."""
+    lengths = {"grown": (6, 9, 11), "whole": (11,)}
+    tables = {}
+    for name, steps in lengths.items():
+        for length in steps:
+            more = ["--training_loss.every_n_steps=4", "--evaluation.steps=[1]", "--checkpoint.every_n_steps=3"]
+            folder = run(tmp_path / name, f"--trainer.max_steps={length}", *more)
+        tables[name] = [(row["step"], row["loss"]) for row in read_table(folder / "metrics.csv")]
+    assert tables["grown"] == tables["whole"] and [step for step, _ in tables["whole"]] == ["4", "8", "11"]
+
+
 @pytest.mark.parametrize("steps", [6, 4])
 def test_a_run_that_is_long_enough_is_done(copied, capsys, steps):
     before = contents(copied)
