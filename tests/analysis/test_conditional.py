@@ -1,15 +1,18 @@
 """The measured study of labels, guidance and averages on digits, as data."""
 
 import csv
+import itertools
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from laws import law_from, times
 
 from diffmem.analysis.comparison import Rules, compare
 from diffmem.analysis.effects import effects_against
 from diffmem.analysis.effects_table import table_rows
+from diffmem.analysis.ladder import criteria
 from diffmem.analysis.per_class import class_times
 from diffmem.analysis.runs import read_runs
 
@@ -172,7 +175,34 @@ def test_the_table_of_the_mixture_is_that_computed():
         assert all(larger[k] < at[k] for k in larger if k >= 64), "f_mem falls with n at equal τ/n"
         if w < 3 and n >= 256:
             assert all(larger[k] < at[k] / 2 for k in larger)
-    for group in comparison.groups:
-        laws = {rung.criterion.name: rung.law for rung in group.ladder}
-        for name, text in (("L_gen ≥ 0.1", "1.07 [0.96, 1.19]"), ("L_gen ≥ 0.2", "1.08 [1.05, 1.12]")):
-            assert laws[name].interval_text == text
+    for w in (0, 1, 3):
+        at = [f_mem_at[w, n] for n in (128, 256, 512)]
+        assert "{:.2f}, {:.2f} and {:.2f}".format(*(each[64] / each[128] for each in at)) in page
+        if w == 0:
+            assert "At τ/n = 32 it is {:.2f}, {:.2f} and {:.2f}".format(*(each[32] / each[128] for each in at)) in page
+
+
+def test_the_exponents_of_the_mixture_are_those_computed_here_and_without_labels():
+    page, other = (
+        (STUDY.parent / name / "README.md").read_text(encoding="utf-8") for name in ("mixture_conditional", "mixture")
+    )
+    runs = read_runs([STUDY.parent / "mixture_conditional"])
+    runs = sorted((run for run in runs if run.identity["guidance"] == 0), key=lambda run: run.n)
+    assert [run.n for run in runs] == [128, 256, 512, 1024]
+    by_name = {each.name: each for each in criteria(runs, "frechet_pixels", None)}
+    small = [law_from(runs, by_name[f"L_gen ≥ {level}"]) for level in (0.1, 0.2)]
+    assert [law.num_points for law in small] == [3, 3] == [len(times(runs[1:], by_name["L_gen ≥ 0.1"]))] * 2
+    assert "n^{} at L_gen ≥ 0.1 and n^{} at 0.2".format(*(law.interval_text for law in small)) in page
+    assert "{:.2f} and {:.2f} at L_gen ≥ 0.1 and 0.2".format(*(law.exponent for law in small)) in other
+    found = {name: law_from(runs, by_name[name]) for name in ("L_gen ≥ 0.5", "L_test +5%", "L_test +20%")}
+    assert [law.num_points for law in found.values()] == [4, 4, 4]
+    late, first, second = (f"n^{law.interval_text}" for law in found.values())
+    assert f"comes at {late}" in page and f"L_test +5% comes at {first}, +20% at {second}" in page
+    values = [time.value for _, time in times(runs, by_name["L_gen ≥ 0.5"])]
+    steps = [np.log2(after / before) for before, after in itertools.pairwise(values)]
+    assert "as n^{:.2f}, n^{:.2f} and n^{:.2f} over".format(*steps) in page
+    plain = read_runs([STUDY.parent / "mixture/adam"])
+    texts = [law_from(plain, by_name[f"L_gen ≥ {level}"], 256).interval_text for level in (0.1, 0.2)]
+    assert f"{texts[0]} and {texts[1]} at L_gen ≥ 0.1 and 0.2" in page and f"{texts[0]} and {texts[1]} here" in other
+    assert (runs[0].identity["lr"], plain[0].identity["lr"]) == (0.002, 0.0006)
+    assert all(f"{rate:g}" in text for rate in (0.002, 0.0006) for text in (page, other))
