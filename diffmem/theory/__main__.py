@@ -99,12 +99,13 @@ def _times(arguments: argparse.Namespace) -> None:
             measured.append(studies.measured_times(run, arguments.psi_n))
             _write(arguments.out, times_measured=pd.concat(measured))
     summary = studies.summarize_times(pd.concat(measured), predicted)
-    _write(arguments.out, times=summary)
-    _show(predicted)
-    names = ["tau_best", "tau_onset", "tau_half"]
-    spread = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
-    _show(summary[["dim", "psi_n", "seeds", *spread, "half_over_paper", "half_over_third"]])
-    figures.times(summary, setting, arguments.out / "times.png")
+    changes = studies.changes_of_ratios(summary)
+    _write(arguments.out, times=summary, times_predicted=predicted, times_changes=changes)
+    for table in (predicted, summary, changes):
+        _show(table)
+    for name, whose in (("tau_mem_paper", "paper's"), ("tau_third", "third bulk's")):
+        print(f"the {whose} time ∝ ψ_n^{studies.log_slope(predicted['psi_n'], predicted[name]):.3f}")
+    figures.times(summary, predicted, setting, arguments.out / "times.png")
 
 
 def _exponents(arguments: argparse.Namespace) -> None:

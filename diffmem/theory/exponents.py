@@ -7,16 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from scipy import stats
 
+from diffmem.theory.criteria import crossings
 from diffmem.theory.dynamics import TrainingDynamics
 from diffmem.theory.simulation import feature_weights, gaussian_images, population_moments, training_moments
 from diffmem.theory.studies import Setting
-
-LEVELS = (0.02, 0.05, 0.1, 0.2, 0.5)
-SHARES = (0.1, 0.5)
-_PER_DECADE = 200
 
 
 def power_law(dim: int, decay: float) -> torch.Tensor:
@@ -26,27 +22,21 @@ def power_law(dim: int, decay: float) -> torch.Tensor:
 
 
 def gap_times(setting: Setting, psi_n: Sequence[float], decay: float) -> pd.DataFrame:
-    """``decay, seed, psi_n, criterion, level, tau, final_gap``: when L_gen reaches a level, or a share of its end.
+    """``decay, seed, psi_n`` and the columns of :func:`diffmem.theory.criteria.crossings`.
 
-    Every psi_n has images of its own. τ is not a number where the level is not reached.
+    Every psi_n has images of its own.
     """
     covariance = power_law(setting.dim, decay)
     W = feature_weights(setting.count("psi_p", setting.psi_p), setting.dim, setting.seed).float()
     population = population_moments(W, covariance, setting.t, setting.activation)
-    rows = []
+    tables = []
     for place, ratio in enumerate(psi_n):
         X = gaussian_images(setting.count("psi_n", ratio), covariance, setting.seed + 1000 * place).float()
         U, V = training_moments(W, X, setting.t, setting.activation)
-        run = TrainingDynamics(U, V, setting.psi_p, setting.t, population)
-        fastest, slowest = run.time_constants
-        first, last = 1e-3 * fastest, 30 * slowest
-        times = np.geomspace(first, last, math.ceil(_PER_DECADE * math.log10(last / first)))
-        gap = run.curves(np.append(times, np.inf)).generalization_loss
-        for criterion, levels, curve in (("L_gen", LEVELS, gap), ("share of the final L_gen", SHARES, gap / gap[-1])):
-            for level in levels:
-                row = (decay, setting.seed, ratio, criterion, level, _first(times, curve[:-1], level), gap[-1])
-                rows.append(row)
-    return pd.DataFrame(rows, columns=["decay", "seed", "psi_n", "criterion", "level", "tau", "final_gap"])
+        found = crossings(TrainingDynamics(U, V, setting.psi_p, setting.t, population))
+        place_of = pd.DataFrame({"decay": decay, "seed": setting.seed, "psi_n": ratio}, index=found.index)
+        tables.append(pd.concat([place_of, found], axis=1))
+    return pd.concat(tables, ignore_index=True)
 
 
 def exponents(
@@ -73,14 +63,6 @@ def exponents(
         rows.append((decay, "final L_gen", math.nan, *_slope(ends["psi_n"], ends["final_gap"])))
     columns = ["decay", "criterion", "level", "exponent", "low", "high", "points"]
     return times, pd.DataFrame(rows, columns=columns)
-
-
-def _first(times: NDArray[np.float64], curve: NDArray[np.float64], level: float) -> float:
-    """First τ at which ``curve`` is ``level``, log-interpolated; not a number where it never is."""
-    at = int(np.argmax(curve >= level))
-    if at == 0:
-        return math.nan
-    return float(np.exp(np.interp(level, curve[at - 1 : at + 1], np.log(times[at - 1 : at + 1]))))
 
 
 def _slope(x: "pd.Series[float]", y: "pd.Series[float]") -> tuple[float, float, float, int]:

@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
+from diffmem.theory.criteria import LEVEL, SHARE
 from diffmem.theory.saddle_point import Population
-from diffmem.theory.studies import Setting
+from diffmem.theory.studies import BEST, Setting
 
 Panel = tuple[Population, pd.DataFrame, pd.DataFrame, NDArray[np.float64]]
 
@@ -166,77 +167,90 @@ def _cell_edges(centers: "pd.Index[float]") -> NDArray[np.float64]:
     return np.exp(np.concatenate([[2 * logs[0] - middle[0]], middle, [2 * logs[-1] - middle[-1]]]))
 
 
-def times(summary: pd.DataFrame, setting: Setting, path: Path) -> None:
-    """Measured times with their intervals over the bands that the bulks predict, against ψ_n."""
+def times(summary: pd.DataFrame, predicted: pd.DataFrame, setting: Setting, path: Path) -> None:
+    """Measured times with their intervals over the bands that the bulks predict, and two of them over predictions."""
     paper, third = r"$\tau_{\rm mem}$ of the paper", r"$\psi_p/(\Delta_t\lambda_3)$"
+    half, level = (SHARE, 0.5), (LEVEL, 0.1)
     measured = {
-        "tau_half": ("o", r"half of the final $\mathcal{L}_{\rm gen}$"),
-        "tau_onset": ("^", "10% of it"),
-        "tau_best": ("s", r"least $\mathcal{E}_{\rm score}$"),
+        half: ("o", r"half of the final $\mathcal{L}_{\rm gen}$"),
+        (SHARE, 0.1): ("^", "10% of it"),
+        level: ("D", r"$\mathcal{L}_{\rm gen} \geq 0.1$"),
+        (BEST, None): ("s", r"least $\mathcal{E}_{\rm score}$"),
     }
-    first = summary.drop_duplicates("psi_n")
     with _canvas(path, 1, 2, (12.4, 4.8)) as canvas:
         left, right = canvas[0]
         for name, key in (("ρ₃", "rho3"), ("ρ₁", "rho1"), ("ρ₂", "rho2")):
             label = rf"$\psi_p/(\Delta_t\lambda)$, $\lambda$ in {_TEX[name]}"
             style = {"color": _BULK_COLORS[name], "alpha": 0.18, "lw": 0, "label": label}
-            left.fill_between(first["psi_n"], first[f"tau_{key}_first"], first[f"tau_{key}_last"], **style)
-        left.plot(first["psi_n"], first["tau_mem_paper"], color=_BULK_COLORS["ρ₁"], ls="--", label=paper)
-        left.plot(first["psi_n"], first["tau_third"], color=_BULK_COLORS["ρ₃"], ls="--", label=third)
-        groups = list(summary.groupby("dim"))
-        for j, (dim, group) in enumerate(groups):
-            place = group["psi_n"] * 1.04 ** (j - (len(groups) - 1) / 2)
+            left.fill_between(predicted["psi_n"], predicted[f"tau_{key}_first"], predicted[f"tau_{key}_last"], **style)
+        left.plot(predicted["psi_n"], predicted["tau_mem_paper"], color=_BULK_COLORS["ρ₁"], ls="--", label=paper)
+        left.plot(predicted["psi_n"], predicted["tau_third"], color=_BULK_COLORS["ρ₃"], ls="--", label=third)
+        dims = list(summary["dim"].unique())
+        for j, dim in enumerate(dims):
             style = {"ms": 5, "capsize": 2, "lw": 1}
-            for name, (mark, label) in measured.items():
+            for criterion, (mark, label) in measured.items():
+                group = _at(summary[summary["dim"] == dim], *criterion)
+                place = group["psi_n"] * 1.04 ** (j - (len(dims) - 1) / 2)
                 style |= {"color": "black", "mfc": "white" if j else "black", "label": f"{label}, d = {dim}"}
-                left.errorbar(place, group[name], _bars(group, name), fmt=mark, **style)
-            for name, column, label in (("ρ₁", "tau_mem_paper", paper), ("ρ₃", "tau_third", third)):
-                color = _BULK_COLORS[name]
-                style |= {"color": color, "mfc": "white" if j else color, "label": f"over {label}, d = {dim}"}
-                bars = _bars(group, "tau_half") / group[column].to_numpy()
-                right.errorbar(place, group["tau_half"] / group[column], bars, fmt="o-", **style)
+                left.errorbar(place, group["tau"], _bars(group, "tau"), fmt=mark, **style)
+                if criterion not in (half, level):
+                    continue
+                for name, column, whose in (("ρ₁", "tau_mem_paper", paper), ("ρ₃", "tau_third", third)):
+                    color = _BULK_COLORS[name]
+                    style |= {
+                        "color": color,
+                        "mfc": "white" if j else color,
+                        "label": f"{label} over {whose}, d = {dim}",
+                    }
+                    line = f"{mark}-" if criterion == half else f"{mark}:"
+                    bars = _bars(group, "tau") / group[column].to_numpy()
+                    right.errorbar(place, group["tau"] / group[column], bars, fmt=line, **style)
         right.axhline(1, color="gray", lw=0.8, ls=":")
         left.set(yscale="log", ylabel=r"training time $\tau = k\eta/d^2$", title="measured times over the bulks' bands")
-        right.set(
-            yscale="log", ylabel=r"$\tau_{1/2}$ / predicted", title=r"time of half the final $\mathcal{L}_{\rm gen}$"
-        )
+        right.set(yscale="log", ylabel="measured / predicted", title="at a share and at a fixed level")
         right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         right.yaxis.set_major_formatter("{x:g}")
         right.yaxis.set_minor_formatter(NullFormatter())
         for axes in (left, right):
             axes.set(xscale="log", xlabel=r"$\psi_n = n/d$")
-            axes.xaxis.set_ticks(first["psi_n"], [f"{value:g}" for value in first["psi_n"]])
+            axes.xaxis.set_ticks(predicted["psi_n"], [f"{value:g}" for value in predicted["psi_n"]])
             axes.xaxis.set_ticks([], minor=True)
-        left.legend(fontsize=7.5, loc="center left", bbox_to_anchor=(1, 0.5))
-        right.legend(loc="best")
+            axes.legend(fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
         bars_are = "bars: 95% over seeds" if summary["seeds"].min() > 1 else "one seed"
         left.figure.suptitle(rf"$\psi_p = {setting.psi_p:g}$, $t = {setting.t:g}$, {setting.activation}; {bars_are}")
 
 
 def exponents(summary: pd.DataFrame, setting: Setting, path: Path) -> None:
-    """The exponent of the time at which L_gen reaches a level against the level; a line a spectrum."""
+    """The exponent of the time of each criterion; a panel for levels of L_gen and one for shares, a line a spectrum."""
     decays = sorted(summary["decay"].unique())
     colors = dict(zip(decays, mpl.colormaps["viridis"](np.linspace(0.08, 0.85, len(decays))), strict=True))
-    half = summary[(summary["criterion"] == "share of the final L_gen") & (summary["level"] == 0.5)]
-    with _canvas(path, 1, 1, (6.4, 4.4)) as canvas:
-        axes = canvas[0, 0]
-        for decay, group in summary[summary["criterion"] == "L_gen"].groupby("decay"):
-            bars = np.stack([group["exponent"] - group["low"], group["high"] - group["exponent"]])
-            style: Any = {"color": colors[decay], "ms": 5, "capsize": 2, "lw": 1.4}
-            law = "isotropic" if decay == 0 else rf"eigenvalues $\propto j^{{-{decay:g}}}$"
-            axes.errorbar(group["level"], group["exponent"], bars, fmt="o-", label=law, **style)
-        for row in half.itertuples():
-            axes.axhline(row.exponent, color=colors[row.decay], lw=0.9, ls=":")
-        axes.plot([], [], color="gray", lw=0.9, ls=":", label=r"half of the final $\mathcal{L}_{\rm gen}$")
-        axes.axhline(1, color="black", lw=0.7)
-        axes.set(
-            xscale="log", xlabel=r"level of $\mathcal{L}_{\rm gen}$", ylabel=r"$\alpha$ of $\tau \propto n^\alpha$"
+    panels = {LEVEL: r"fixed level of $\mathcal{L}_{\rm gen}$", SHARE: r"share of the final $\mathcal{L}_{\rm gen}$"}
+    with _canvas(path, 1, 2, (9.6, 4.2)) as canvas:
+        for axes, (criterion, name) in zip(canvas[0], panels.items(), strict=True):
+            if axes is not canvas[0, 0]:
+                axes.sharey(canvas[0, 0])
+            chosen = summary[summary["criterion"] == criterion]
+            for decay, group in chosen.groupby("decay"):
+                bars = np.stack([group["exponent"] - group["low"], group["high"] - group["exponent"]])
+                style: Any = {"color": colors[decay], "ms": 5, "capsize": 2, "lw": 1.4}
+                law = "isotropic" if decay == 0 else rf"eigenvalues $\propto j^{{-{decay:g}}}$"
+                axes.errorbar(group["level"], group["exponent"], bars, fmt="o-", label=law, **style)
+            axes.axhline(1, color="black", lw=0.7)
+            axes.set(xscale="log" if criterion == LEVEL else "linear", xlabel=name)
+            levels = sorted(chosen["level"].unique())
+            axes.xaxis.set_ticks(levels, [f"{value:g}" if criterion == LEVEL else f"{value:.0%}" for value in levels])
+            axes.xaxis.set_ticks([], minor=True)
+        canvas[0, 0].set_ylabel(r"$\alpha$ of $\tau \propto n^\alpha$")
+        canvas[0, 0].legend(loc="lower right")
+        canvas[0, 0].figure.suptitle(
+            rf"$\psi_p = {setting.psi_p:g}$, $t = {setting.t:g}$, $d = {setting.dim}$, {setting.activation}"
         )
-        levels = sorted(summary.loc[summary["criterion"] == "L_gen", "level"].unique())
-        axes.xaxis.set_ticks(levels, [f"{value:g}" for value in levels])
-        axes.xaxis.set_ticks([], minor=True)
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 0.02))
-        axes.set_title(rf"$\psi_p = {setting.psi_p:g}$, $t = {setting.t:g}$, $d = {setting.dim}$, {setting.activation}")
+
+
+def _at(summary: pd.DataFrame, criterion: str, level: float | None) -> pd.DataFrame:
+    """The rows of one criterion, at its level if it has one."""
+    rows = summary[summary["criterion"] == criterion]
+    return rows if level is None else rows[rows["level"] == level]
 
 
 def _bars(group: pd.DataFrame, name: str) -> NDArray[np.float64]:

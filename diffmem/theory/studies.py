@@ -15,6 +15,7 @@ from torch import Tensor
 from diffmem.errors import ConfigError
 from diffmem.limits import require_memory
 from diffmem.theory.constants import noise_variance
+from diffmem.theory.criteria import crossings, time_grid
 from diffmem.theory.dynamics import PopulationMoments, TrainingDynamics
 from diffmem.theory.saddle_point import Population
 from diffmem.theory.simulation import (
@@ -27,8 +28,7 @@ from diffmem.theory.simulation import (
 )
 from diffmem.theory.spectrum import bulks, cuts, memorization_time, spectral_density, third_bulk_center
 
-_PER_DECADE = 100  # times in the search for a crossing
-_ONSET = 0.1  # share of the final L_gen
+BEST = "least E_score"  # a criterion beside those of :mod:`diffmem.theory.criteria`
 
 
 @dataclass(frozen=True)
@@ -151,21 +151,18 @@ def phase(setting: Setting, psi_p: Sequence[float], psi_n: Sequence[float], time
 
 
 def measured_times(setting: Setting, psi_n: Sequence[float]) -> pd.DataFrame:
-    """``dim, seed, psi_n, tau_best, tau_onset, tau_half`` of one seed.
+    """``dim, seed, psi_n`` and the columns of :func:`diffmem.theory.criteria.crossings`, for one seed.
 
-    τ_best is where E_score is least, not a number where it falls to the end, τ_onset and τ_half where L_gen reaches
-    10% and 50% of its own end at τ = ∞.
+    One more criterion is where E_score is least; its τ is not a number where E_score falls to the end.
     """
-    rows = []
+    tables = []
     for ratio, run in training_runs(setting, psi_n):
-        fastest, slowest = run.time_constants
-        first, last = 1e-3 * fastest, 30 * slowest
-        times = np.geomspace(first, last, math.ceil(_PER_DECADE * math.log10(last / first)))
-        gap = run.curves(np.append(times, np.inf)).generalization_loss
-        share = gap[:-1] / gap[-1]
-        best, _ = _least_score_error(run, times)
-        rows.append((setting.dim, setting.seed, ratio, best, *(_reached(times, share, x) for x in (_ONSET, 0.5))))
-    return pd.DataFrame(rows, columns=["dim", "seed", "psi_n", "tau_best", "tau_onset", "tau_half"])
+        found = crossings(run)
+        best, _ = _least_score_error(run, time_grid(run))
+        found.loc[len(found)] = [BEST, math.nan, best, found["final_gap"][0]]
+        tables.append(found.assign(dim=setting.dim, seed=setting.seed, psi_n=ratio))
+    table = pd.concat(tables, ignore_index=True)
+    return table[["dim", "seed", "psi_n", "criterion", "level", "tau", "final_gap"]]
 
 
 def predicted_times(setting: Setting, psi_n: Sequence[float]) -> pd.DataFrame:
@@ -189,22 +186,48 @@ def predicted_times(setting: Setting, psi_n: Sequence[float]) -> pd.DataFrame:
 
 
 def summarize_times(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
-    """Geometric mean over seeds of each measured time with its 95% Student interval, beside the predictions."""
+    """Geometric mean over seeds of each measured time with its 95% Student interval, and its ratios to predictions.
+
+    Columns: ``dim, psi_n, criterion, level, seeds, tau, tau_low, tau_high, tau_mem_paper, tau_third, over_paper,
+    over_third``.
+    """
+    keys = ["dim", "psi_n", "criterion", "level"]
+    rows = [
+        (*key, len(group), *_geometric_interval(group["tau"]))
+        for key, group in measured.groupby(keys, sort=False, dropna=False)
+    ]
+    table = pd.DataFrame(rows, columns=[*keys, "seeds", "tau", "tau_low", "tau_high"])
+    table = table.merge(predicted[["psi_n", "tau_mem_paper", "tau_third"]], on="psi_n")
+    table["over_paper"] = table["tau"] / table["tau_mem_paper"]
+    table["over_third"] = table["tau"] / table["tau_third"]
+    return table
+
+
+def changes_of_ratios(summary: pd.DataFrame) -> pd.DataFrame:
+    """How much the ratios of :func:`summarize_times` change over psi_n, a row for each dim and criterion.
+
+    Columns: ``dim, criterion, level, exponent, change_paper, change_third``: the slope of log τ over log psi_n, and the
+    largest ratio over the smallest. Not a number where the criterion is not reached at every psi_n.
+    """
     rows = []
-    for (dim, ratio), group in measured.groupby(["dim", "psi_n"]):
-        row: dict[str, float] = {"dim": dim, "psi_n": ratio, "seeds": len(group)}
-        for name in ("tau_best", "tau_onset", "tau_half"):
-            row |= dict(zip((name, f"{name}_low", f"{name}_high"), _geometric_interval(group[name]), strict=True))
-        rows.append(row)
-    table = pd.DataFrame(rows).merge(predicted, on="psi_n")
-    table["half_over_paper"] = table["tau_half"] / table["tau_mem_paper"]
-    table["half_over_third"] = table["tau_half"] / table["tau_third"]
-    return table.sort_values(["dim", "psi_n"], ignore_index=True)
+    for key, group in summary.groupby(["dim", "criterion", "level"], sort=False, dropna=False):
+        changes = [
+            group[name].max(skipna=False) / group[name].min(skipna=False) for name in ("over_paper", "over_third")
+        ]
+        rows.append((*key, log_slope(group["psi_n"], group["tau"]), *changes))
+    return pd.DataFrame(rows, columns=["dim", "criterion", "level", "exponent", "change_paper", "change_third"])
+
+
+def log_slope(x: pd.Series, y: pd.Series) -> float:
+    """Least-squares slope of log y against log x; not a number where there is one x or a y is missing."""
+    if y.isna().any() or x.nunique() < 2:
+        return math.nan
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
 def score_exponent(summary: pd.DataFrame) -> float:
     """Slope of log min E_score against log psi_n; about −0.59 in the paper."""
-    return float(np.polyfit(np.log(summary["psi_n"]), np.log(summary["score_error_best"]), 1)[0])
+    return log_slope(summary["psi_n"], summary["score_error_best"])
 
 
 def _kolmogorov(eigenvalues: NDArray[np.float64], curve: pd.DataFrame) -> float:
@@ -253,12 +276,6 @@ def _least_score_error(
         found = float(times[best]), float(error[best])
         times = np.geomspace(times[max(best - 1, 0)], times[min(best + 1, len(times) - 1)], 201)
     return (found[0] if coarse[0] < found[0] < coarse[-1] else math.nan), found[1]
-
-
-def _reached(times: NDArray[np.float64], share: NDArray[np.float64], level: float) -> float:
-    """First τ at which ``share`` is ``level``, log-interpolated."""
-    i = int(np.argmax(share >= level))
-    return float(np.exp(np.interp(level, share[i - 1 : i + 1], np.log(times[i - 1 : i + 1]))))
 
 
 def _geometric_interval(values: pd.Series) -> tuple[float, float, float]:

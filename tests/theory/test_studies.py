@@ -7,12 +7,17 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
+from small_run import ROOT
 
+from diffmem.theory.criteria import LEVEL, SHARE, crossings
 from diffmem.theory.simulation import feature_weights, gaussian_images, training_moments
 from diffmem.theory.spectrum import bulks
 from diffmem.theory.studies import (
+    BEST,
     Setting,
+    changes_of_ratios,
     dynamics,
+    log_slope,
     measured_times,
     phase,
     predicted_times,
@@ -47,11 +52,35 @@ def test_the_least_score_error_is_that_of_a_fine_grid_and_has_no_time_where_it_f
     assert early["score_error_best"][0] > summary["score_error_best"][0]
 
 
-def test_measured_times_have_their_share_of_the_final_gap():
+def test_measured_times_are_those_of_the_criteria_and_of_the_least_score_error():
     table = measured_times(SMALL, [1, 2])
-    for (_, run), row in zip(training_runs(SMALL, [1, 2]), table.itertuples(), strict=True):
-        gap = run.curves([row.tau_onset, row.tau_half, math.inf]).generalization_loss
-        assert (gap[:2] / gap[2]).tolist() == pytest.approx([0.1, 0.5], rel=0.02)
+    for (ratio, run), (psi_n, group) in zip(training_runs(SMALL, [1, 2]), table.groupby("psi_n"), strict=True):
+        assert ratio == psi_n
+        found = crossings(run)
+        assert group["tau"][:-1].tolist() == pytest.approx(found["tau"].tolist(), nan_ok=True)
+        best = group.iloc[-1]
+        around = run.curves(best["tau"] * np.array([0.97, 1, 1.03])).score_error
+        assert best["criterion"] == BEST and around.argmin() == 1
+
+
+@pytest.mark.parametrize("t", [0.01, 0.1])
+def test_the_predictions_grow_with_n_as_the_page_says(t):
+    predicted = predicted_times(Setting(psi_p=64, t=t, dim=1), [4, 8, 16, 32])
+    paper, third = (log_slope(predicted["psi_n"], predicted[name]) for name in ("tau_mem_paper", "tau_third"))
+    page = (ROOT / "diffmem/theory/README.md").read_text()
+    assert f"n^{paper:.3f} and " in page and f"n^{third:.3f} at t = {t:g}" in page
+
+
+@pytest.mark.parametrize("t", [0.01, 0.1])
+def test_the_third_bulks_time_is_the_steadier_one_at_a_share_and_the_papers_at_a_fixed_level(t):
+    """At psi_p = 64 and psi_n = 4 … 32, for tanh; see the page for where this does not hold."""
+    setting, psi_n = Setting(psi_p=64, t=t, dim=8), [4, 8, 16, 32]
+    summary = summarize_times(measured_times(setting, psi_n), predicted_times(setting, psi_n))
+    changes = changes_of_ratios(summary).set_index("criterion")
+    share, level = changes.loc[SHARE], changes.loc[LEVEL].dropna()
+    assert len(share) == 5 and len(level) >= 4
+    assert (1.5 * share["change_third"] < share["change_paper"]).all()
+    assert (1.2 * level["change_paper"] < level["change_third"]).all()
 
 
 def test_the_corner_of_a_phase_diagram_is_its_own_problem():
@@ -69,17 +98,33 @@ def test_predicted_times_are_those_of_the_bulks():
 
 
 def test_a_mean_over_seeds_is_geometric_with_students_interval():
-    values = np.random.default_rng(0).lognormal(3, 0.3, (3, 4))
-    names = ["tau_best", "tau_onset", "tau_half"]
-    measured = pd.DataFrame({"dim": 10, "psi_n": 2.0, **dict(zip(names, values, strict=True))})
+    values = np.random.default_rng(0).lognormal(3, 0.3, (2, 4))
+    keys = {"dim": 10, "psi_n": 2.0}
+    criteria = [(LEVEL, 0.1), (BEST, math.nan)]
+    measured = pd.concat(
+        pd.DataFrame({**keys, "criterion": criterion, "level": level, "tau": each})
+        for (criterion, level), each in zip(criteria, values, strict=True)
+    )
     predicted = pd.DataFrame({"psi_n": [2.0], "tau_mem_paper": [5.0], "tau_third": [7.0]})
-    row = summarize_times(measured, predicted).iloc[0]
-    for name, each in zip(names, np.log(values), strict=True):
+    summary = summarize_times(measured, predicted)
+    assert summary["criterion"].tolist() == [LEVEL, BEST]
+    for (_, row), each in zip(summary.iterrows(), np.log(values), strict=True):
         low, high = stats.t.interval(0.95, 3, each.mean(), stats.sem(each))
-        assert np.log([row[name], row[f"{name}_low"], row[f"{name}_high"]]) == pytest.approx([each.mean(), low, high])
-    assert row["half_over_paper"] == pytest.approx(row["tau_half"] / 5)
-    assert row["half_over_third"] == pytest.approx(row["tau_half"] / 7)
-    assert math.isnan(summarize_times(measured[:1], predicted)["tau_half_low"][0])
+        assert np.log([row["tau"], row["tau_low"], row["tau_high"]]) == pytest.approx([each.mean(), low, high])
+        assert row["over_paper"] == pytest.approx(row["tau"] / 5)
+        assert row["over_third"] == pytest.approx(row["tau"] / 7)
+    assert math.isnan(summarize_times(measured[:1], predicted)["tau_low"][0])
+
+
+def test_the_change_of_a_ratio_is_its_largest_over_its_smallest_and_needs_every_time():
+    summary = pd.DataFrame({
+        "dim": 10, "criterion": [LEVEL] * 3 + [SHARE] * 3, "level": 0.5, "psi_n": [1.0, 2.0, 4.0] * 2,
+        "tau": [1.0, 4.0, 16.0, 1.0, 2.0, math.nan],
+        "over_paper": [3.0, 1.0, 2.0, 1.0, 1.0, math.nan], "over_third": [1.0, 5.0, 2.0, 1.0, 1.0, math.nan],
+    })  # fmt: skip
+    level, share = changes_of_ratios(summary).to_dict("records")
+    assert (level["exponent"], level["change_paper"], level["change_third"]) == pytest.approx((2, 3, 5))
+    assert all(math.isnan(share[name]) for name in ("exponent", "change_paper", "change_third"))
 
 
 def test_the_exponent_of_a_power_law_is_its_own():

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from diffmem.theory.__main__ import main
+from diffmem.theory.criteria import CRITERIA
+from diffmem.theory.studies import BEST
 
 
 def rows(path: Path) -> pd.DataFrame:
@@ -45,23 +47,28 @@ def test_phase(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "τ = 1000" in capsys.readouterr().out
 
 
-def test_times(tmp_path: Path) -> None:
-    small = ["--dims", "10", "--psi-p", "32", "--psi-n", "4", "--seeds", "3"]
+def test_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--dims", "10", "--psi-p", "32", "--psi-n", "4", "8", "--seeds", "3"]
     assert main(["times", "--out", str(tmp_path), *small]) == 0
-    summary = rows(tmp_path / "times.csv").iloc[0]
+    summary = rows(tmp_path / "times.csv")
+    assert len(summary) == 2 * (len(CRITERIA) + 1)
     measured = pd.read_csv(tmp_path / "times_measured.csv")
-    assert len(measured) == 3
-    assert measured["tau_half"].min() <= summary["tau_half"] <= measured["tau_half"].max()
-    assert summary["tau_half_low"] < summary["tau_half"] < summary["tau_half_high"]
-    assert summary["tau_best"] < summary["tau_onset"] < summary["tau_half"]
-    assert summary["half_over_third"] == pytest.approx(summary["tau_half"] / summary["tau_third"])
+    assert len(measured) == 3 * len(summary)
+    assert (summary["tau_low"] < summary["tau"]).all() and (summary["tau"] < summary["tau_high"]).all()
+    assert summary["over_third"].to_numpy() == pytest.approx((summary["tau"] / summary["tau_third"]).to_numpy())
+    changes = pd.read_csv(tmp_path / "times_changes.csv")
+    assert changes["criterion"].tolist() == [*(criterion for criterion, _ in CRITERIA), BEST]
+    assert (changes[["change_paper", "change_third"]] >= 1).all(axis=None)
+    assert len(pd.read_csv(tmp_path / "times_predicted.csv")) == 2
+    shown = capsys.readouterr().out
+    assert "change_third" in shown and "the third bulk's time ∝ ψ_n^" in shown
 
 
 def test_exponents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = ["--dim", "10", "--psi-p", "8", "--psi-n", "1", "2", "--decay", "0", "--seeds", "2"]
     assert main(["exponents", "--out", str(tmp_path), *small]) == 0
     assert set(rows(tmp_path / "exponents.csv")["criterion"]) == {"L_gen", "share of the final L_gen", "final L_gen"}
-    assert len(pd.read_csv(tmp_path / "exponents_times.csv")) == 2 * 2 * 7
+    assert len(pd.read_csv(tmp_path / "exponents_times.csv")) == 2 * 2 * len(CRITERIA)
     assert "share of the final L_gen" in capsys.readouterr().out
 
 
