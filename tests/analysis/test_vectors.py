@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from laws import paired
 
 from diffmem.analysis.ladder import criteria, ladder
 from diffmem.analysis.runs import read_runs
@@ -190,46 +191,124 @@ def test_of_the_power_laws_the_flattest_comes_with_isotropic_data(runs):
     assert f"i^−1 {low} to {high}% later" in STATEMENTS
 
 
-SPECTRA = ("isotropic", "decay0.5", "decay1", "decay2", "k32", "digits-covariance")
+SPECTRA = ("decay0.5", "decay1", "decay2", "k32", "k16", "digits-covariance")
+RULES = {"bn": "n", "b256": "256", "b32": "32"}
 
 
 @pytest.fixture(scope="module")
-def spectra(runs):
-    """Of each batch rule, the laws of each spectrum over the n that all of them have; not all had batches of 256."""
-    few = [run for run in runs if run.n <= 256]
-    studies = {run.identity["study"].removeprefix("vectors-") for run in few}
+def differences(runs):
+    """By batch rule and law, how much α of each criterion differs from that of isotropic data."""
     return {
-        batch: {law: laws(few, f"{law}-{batch}") if f"{law}-{batch}" in studies else {} for law in SPECTRA}
-        for batch in ("bn", "b256", "b32")
+        (rule, law): paired(of(runs, f"{law}-{rule}"), of(runs, f"isotropic-{rule}"), SHOWN)
+        for rule in RULES
+        for law in SPECTRA
     }
 
 
-def test_the_table_of_the_spectra_is_the_one_computed(spectra):
-    for batch, found in spectra.items():
-        for name in (SHOWN[0], SHOWN[2], SHOWN[4], SHOWN[6]):
-            cells = [cell(of_law, name) for of_law in found.values()]
-            assert f"| {name}, {batch.removeprefix('b')} | {' | '.join(cells)} |" in STATEMENTS
+def difference(law):
+    """As the tables print it."""
+    if law is None:
+        return "–"
+    low, high = (round(each, 2) + 0.0 for each in (law.low, law.high))
+    return f"{law.exponent + 0.0:+.2f} [{low:.2f}, {high:.2f}] ({law.num_points})"
 
 
-def test_a_cut_of_the_spectrum_raises_alpha_and_a_power_law_does_not(spectra):
-    for batch, num_told, num_apart in (("b32", 7, 5), ("b256", 7, 6), ("bn", 6, 5)):
-        flat, cut = (spectra[batch][law] for law in ("isotropic", "k32"))
-        told = [name for name in SHOWN if "–" not in (cell(flat, name), cell(cut, name))]
-        assert len(told) == num_told
-        assert len([name for name in told if cut[name].low > flat[name].high]) == num_apart
-        for law in ("decay0.5", "decay1") if batch != "b256" else ("decay1",):
-            assert "–" not in [cell(spectra[batch][law], name) for name in SHOWN]
-            assert apart(flat, spectra[batch][law]) == []
+def found_of(differences, law, at=SHOWN):
+    return [found[name] for (_, of_law), found in differences.items() if of_law == law for name in at if name in found]
 
 
-def test_small_variances_do_not_do_what_a_cut_does(spectra):
-    flat, steep, cut = (spectra["bn"][law]["L_gen ≥ 0.2"] for law in ("isotropic", "decay2", "k32"))
-    assert steep.low < flat.exponent < steep.high < cut.low
+def span(laws, sign=True):
+    """The least and the largest exponent."""
+    ends = [end(law.exponent for law in laws) + 0.0 for end in (min, max)]
+    return " to ".join(f"{each:+.2f}" if sign else f"{each:.2f}" for each in ends)
+
+
+def test_the_table_of_the_spectra_is_the_one_computed(differences):
+    for rule, shown in RULES.items():
+        for name in (SHOWN[0], SHOWN[2], SHOWN[4], SHOWN[5]):
+            cells = [difference(differences[rule, law].get(name)) for law in SPECTRA]
+            assert f"| {name}, {shown} | {' | '.join(cells)} |" in STATEMENTS
+
+
+def test_directions_without_variance_raise_alpha_and_so_does_the_spectrum_of_digits(differences):
+    for law, text in (
+        ("k32", "With 32 of 64 dimensions α is {} higher, and {} of {} intervals leave out 0"),
+        ("k16", "with 16 it is {} higher, and {} of {} do"),
+        ("digits-covariance", "**So does the digits' spectrum**, by {}; {} of {} intervals leave out 0"),
+    ):
+        every = found_of(differences, law)
+        seen = sum(each.low > 0 for each in every)
+        assert text.format(span(every, sign=False), seen, len(every)) in STATEMENTS
+
+
+def test_the_readme_says_the_same_in_short(differences):
+    readme = (STUDY.parents[2] / "README.md").read_text(encoding="utf-8")
+    spectrum, cut = ([each.exponent for each in found_of(differences, law)] for law in ("digits-covariance", "k32"))
+    assert f"losses by {min(spectrum):.1f} to {max(spectrum):.1f} and half" in readme
+    assert f"directions by {min(cut):.1f} to {max(cut):.1f};" in readme
+    flat = [each.exponent for law in ("decay0.5", "decay1") for each in found_of(differences, law)]
+    assert max(map(abs, flat)) < 0.3 and "by less than 0.3, either way" in readme
+
+
+def test_flat_power_laws_move_alpha_little_and_either_way(differences):
+    assert f"i^−0.5 by {span(found_of(differences, 'decay0.5'))}" in STATEMENTS
+    early, late = (found_of(differences, "decay1", names) for names in (SHOWN[:4], SHOWN[4:]))
+    lower, higher = sum(each.high < 0 for each in early), sum(each.low > 0 for each in late)
+    text = f"i^−1 by {span(early)} at t = 0.01, where {lower} of {len(early)} intervals lie below 0, "
+    text += f"and by {span(late)} at t = 0.1, where {higher} of {len(late)} lie above"
+    assert text in STATEMENTS
+
+
+def test_small_variances_do_not_do_what_a_cut_does(differences):
+    steep = found_of(differences, "decay2")
+    assert not any(each.low > 0 for each in steep)
+    assert f"i^−2 has {span(steep)} at the {len(steep)} criteria and rules that tell" in STATEMENTS
     noise = 1 - math.exp(-0.02)
     variances = (Gaussian(dimension=64, population=[[0.3, 1.0]], decay=2.0), GaussianDigits())
     of_power_law, of_digits = (int((data.law.variances < noise).sum()) for data in variances)
     assert f"i^−2 has {of_power_law} of 64 variances below Δ_t = {noise:.2f}" in STATEMENTS
     assert f"the digits' covariance {of_digits}." in STATEMENTS
+
+
+def test_at_the_same_gap_of_each_direction_a_cut_raises_alpha_too(runs):
+    for at in ("", " at 0.1"):
+        pairs = []
+        for rule in ("b32", "b256", "bn"):
+            cut, flat = (laws(runs, f"{law}-{rule}") for law in ("k32", "isotropic"))
+            assert cut[f"L_gen{at} ≥ 0.1"].low > flat[f"L_gen{at} ≥ 0.2"].high
+            pairs.append((cut[f"L_gen{at} ≥ 0.1"].exponent, flat[f"L_gen{at} ≥ 0.2"].exponent))
+        cut, flat = (", ".join(f"{each:.2f}" for each in side) for side in zip(*pairs, strict=True))
+        assert f"{cut} against {flat}" in STATEMENTS
+
+
+FACTORS = (
+    ("k16-v0.3", "isotropic"), ("k16", "isotropic-v1.2"), ("isotropic-v1.2", "isotropic"), ("k16", "k16-v0.3"),
+)  # fmt: skip
+
+
+def test_directions_and_variance_one_at_a_time(runs):
+    found = [paired(*(of(runs, f"{law}-b32") for law in pair), SHOWN) for pair in FACTORS]
+    for name in (SHOWN[0], SHOWN[2], SHOWN[3], SHOWN[4], SHOWN[6]):
+        assert f"| {name} | {' | '.join(difference(each.get(name)) for each in found)} |" in STATEMENTS
+    fewer, fewer_at_large, larger, larger_at_few = found
+    assert all(law.low > 0 for law in fewer.values()) and fewer_at_large[SHOWN[4]].low > 0
+    told = [name for name, law in larger.items() if law.num_points > 3]
+    assert len(told) == 4 and all(larger[name].low > 0 for name in told)
+    assert all(law.low < 0 < law.high for law in larger_at_few.values())
+    of_n = paired(of(runs, "k16-bn"), of(runs, "k16-v0.3-bn"), SHOWN)[SHOWN[0]]
+    assert f"L_test +5% has {difference(of_n).rpartition(' ')[0]}" in STATEMENTS
+
+
+def test_more_variance_hastens_the_losses(runs):
+    name, sooner = SHOWN[4], []
+    for small, large in (("isotropic", "isotropic-v1.2"), ("k16-v0.3", "k16")):
+        for n in (32, 64, 128):
+            for index in (0, 1):
+                slow, fast = (time_of(runs, law, n, index, name) for law in (small, large))
+                sooner.append(slow.value / fast.value)
+    assert f"{min(sooner):.1f} to {max(sooner):.1f} times" in STATEMENTS
+    times = [time_of(runs, law, n, name=SHOWN[0]) for law, n in (("isotropic", 256), ("k16-v0.3", 64))]
+    assert "L_test +5% comes at {} and {}".format(*(each.value_text for each in times)) in STATEMENTS
 
 
 def test_times_on_digits_fall_with_the_batch_as_on_their_covariance(runs):

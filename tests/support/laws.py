@@ -17,27 +17,6 @@ def laws(comparison):
     return {group.name: {rung.criterion.name: rung.law for rung in group.ladder} for group in comparison.groups}
 
 
-def sgd_over_adam(runs, names):
-    """The exponent in n of τ(SGD)/τ(Adam), runs of one subset and seed paired, by each criterion."""
-    adam = {(run.n, run.identity["index"]): run for run in runs if run.identity["optimizer"] == "Adam"}
-    found = {}
-    for name in names:
-        pairs = []
-        for run in runs:
-            other = adam.get((run.n, run.identity["index"]))
-            if run.identity["optimizer"] != "SGD" or other is None:
-                continue
-            (criterion,) = (each for each in criteria([run, other], "frechet_pixels", None) if each.name == name)
-            try:
-                late, early = (criterion.measure(each, each.clock()) for each in (run, other))
-            except DataError:
-                continue
-            if not (late.censored or early.censored):
-                pairs.append((run.n, late.value / early.value))
-        found[name] = fit_exponent(*zip(*pairs, strict=True))
-    return found
-
-
 def copies(level):
     """The criterion f_mem ≥ level, at any level."""
 
@@ -69,7 +48,25 @@ def ratios(above, below):
 
     known = {key(run): time.value for run, time in below if not time.censored}
     pairs = [(run.n, time.value / known[key(run)]) for run, time in above if not time.censored and key(run) in known]
-    return tuple(np.array(each) for each in zip(*pairs, strict=True))
+    return tuple(np.array(pairs, dtype=float).reshape(-1, 2).T)
+
+
+def paired(runs, others, names):
+    """The exponent in n of the ratio of the times of ``runs`` to those of ``others``, by each criterion of both.
+
+    Runs are paired as in :func:`ratios`. A criterion with too few pairs is left out.
+    """
+    found = {}
+    for criterion in criteria([*runs, *others], "frechet_pixels", None):
+        if criterion.name in names:
+            with contextlib.suppress(DataError):
+                found[criterion.name] = fit_exponent(*ratios(times(runs, criterion), times(others, criterion)))
+    return {name: found[name] for name in names if name in found}
+
+
+def sgd_over_adam(runs, names):
+    """:func:`paired` of the runs of SGD with those of Adam."""
+    return paired(*([run for run in runs if run.identity["optimizer"] == name] for name in ("SGD", "Adam")), names)
 
 
 def mean_ratio(values):
