@@ -143,7 +143,8 @@ def test_exponents_without_the_smaller_n_are_those_printed(found):
 def test_on_digits_a_part_of_it_rests_on_sixteen_images(found):
     names = [name for _, _, name in SETTINGS if name.startswith("digits, ") and name.endswith(", n")]
     copies = {name: without_the_smallest(found, name)["f_mem ≥ 1%"] for name in names}
-    assert "; ".join(str(law.bend) for law in copies.values()) in STATEMENTS
+    texts = (f"{law.bend} ({', '.join(name.split(', ')[1:3])})" for name, law in copies.items())
+    assert "{}, {}, {} and {}.".format(*texts) in STATEMENTS
     assert [law.is_bent for law in copies.values()] == [False, False, True, False]
 
 

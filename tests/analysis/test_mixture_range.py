@@ -193,7 +193,7 @@ def test_a_larger_batch_brings_copies_sooner_under_sgd(full, by_name):
     assert f"{in_a_row(texts[name] for name in LEVELS)} at f_mem ≥ 0.5, 1, 2 and 5%" in STATEMENTS
     assert f"{in_a_row(texts[name] for name in LOSSES)} at L_test +5, +20 and +50%" in STATEMENTS
     parting = "nn_heldout/nn_train +5%"
-    assert found[parting][1] > 1 and f"{texts[parting]} at {parting}" in STATEMENTS
+    assert found[parting][1] > 1 and f"At {parting} the larger batch is later: {texts[parting]}" in STATEMENTS
 
 
 def test_a_batch_of_n_takes_about_one_half_off_the_exponents_of_adam(adam, by_name):

@@ -244,7 +244,7 @@ def test_directions_without_variance_raise_alpha_and_so_does_the_spectrum_of_dig
 def test_the_readme_says_the_same_in_short(differences):
     readme = (STUDY.parents[2] / "README.md").read_text(encoding="utf-8")
     spectrum, cut = ([each.exponent for each in found_of(differences, law)] for law in ("digits-covariance", "k32"))
-    assert f"losses by {min(spectrum):.1f} to {max(spectrum):.1f} and half" in readme
+    assert f"losses by {min(spectrum):.1f} to {max(spectrum):.1f}, and data" in readme
     assert f"directions by {min(cut):.1f} to {max(cut):.1f};" in readme
     flat = [each.exponent for law in ("decay0.5", "decay1") for each in found_of(differences, law)]
     assert max(map(abs, flat)) < 0.3 and "by less than 0.3, either way" in readme
