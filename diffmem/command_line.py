@@ -22,6 +22,11 @@ class Parser(argparse.ArgumentParser):
         self.exit(EXIT_CONFIG, f"diffmem: {message}; see {self.prog} --help\n")
 
 
+def is_full(error: OSError) -> bool:
+    """Whether there is no room for a file, which no option mends."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
 @contextlib.contextmanager
 def writing(out: Path, expected: str) -> Iterator[None]:
     """Name the option ``--out`` where what it names cannot be written.
@@ -32,6 +37,8 @@ def writing(out: Path, expected: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if is_full(error):
+            raise
         raise ConfigError("--out", got=f"{out} ({error.strerror})", expected=expected, remedy="set --out") from error
 
 

@@ -26,7 +26,7 @@ from typing import Any
 from diffmem.callbacks.fid import FID
 from diffmem.callbacks.observer import view_folder
 from diffmem.callbacks.provenance import environment
-from diffmem.command_line import Parser, add_trust, exit_code_of
+from diffmem.command_line import Parser, add_trust, exit_code_of, is_full
 from diffmem.config.identify import measurement_id
 from diffmem.config.trust import trusting
 from diffmem.errors import EXIT_DONE, ConfigError, DataError
@@ -101,6 +101,8 @@ def evaluate(
         with locked(lock, wait=True):  # refused now, not after the first measurement
             write_atomic(table.with_suffix(".json"), json.dumps(_record(run, overrides), indent=2) + "\n")
     except OSError as error:
+        if is_full(error):
+            raise
         raise ConfigError(
             "--out", got=f"{table} ({error.strerror})", expected="a file to write", remedy="set --out"
         ) from error

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from diffmem import shipped
-from diffmem.command_line import Parser, exit_code_of
+from diffmem.command_line import Parser, exit_code_of, is_full
 from diffmem.errors import EXIT_DONE, ConfigError
 from diffmem.files import writing
 
@@ -35,6 +35,8 @@ def _write(folder: Path) -> int:
             with writing(target) as partial:  # half a file would stay at the next call
                 shutil.copy(shipped.ROOT / name, partial)
     except OSError as error:
+        if is_full(error):
+            raise
         raise ConfigError(
             "DIR", got=f"{folder} ({error.strerror})", expected="a folder to write in", remedy="name another"
         ) from error

@@ -18,6 +18,7 @@ Exit codes: 0 done, 2 bad option, 3 no runs of one kind, or nothing saved.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,8 +91,8 @@ def compare_scores(
         DataError: A folder is no run or has nothing saved, or the runs share training images.
         ConfigError: A model of one diffusion time, which has no trajectories.
     """
-    import torch
 
+    from diffmem.callbacks.measurement import evaluating
     from diffmem.diffusion.sampling import trajectory
     from diffmem.metrics.regions import score_regions, spread_indices
     from diffmem.revisit.pairs import check_disjoint, steps_of_both
@@ -119,8 +120,9 @@ def compare_scores(
     for step in steps:
         for each in (run,) if other is None else (run, other):
             each.load(saved_steps(each.folder)[step])
-            each.model.eval()
-        with torch.no_grad():
+        with contextlib.ExitStack() as in_their_precision:
+            for each in (run,) if other is None else (run, other):
+                in_their_precision.enter_context(evaluating(each.trainer, each.model))
             states = trajectory(
                 run.evaluation.views[""].sampler,
                 run.model,

@@ -1,5 +1,6 @@
 """What a shell sees of any command."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffmem import regions, twins
+from diffmem import command_line, regions, twins
 from diffmem.command_line import Parser, exit_code_of, require_folder
 from diffmem.errors import ConfigError, DataError
 from diffmem.files import writing
@@ -129,3 +130,9 @@ def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
     with pytest.raises(ConfigError, match="Permission denied"):
         require_folder(tmp_path / "new")
+
+
+def test_a_full_disk_is_no_bad_option(tmp_path):
+    for number, raised in ((errno.ENOSPC, OSError), (errno.EACCES, ConfigError)):
+        with pytest.raises(raised), command_line.writing(tmp_path, "a folder"):
+            raise OSError(number, os.strerror(number))

@@ -41,6 +41,8 @@ def test_a_state_comes_back_as_it_was_written(tmp_path):
     assert replace(found, updated=0.0, host=None, pid=None) == run
     assert found.pid == os.getpid()
     assert found.seconds_left == pytest.approx(10)
+    for rate in (0.0, 1e-320):
+        assert RunState("running", tmp_path, step=50, max_steps=100, steps_per_second=rate).seconds_left is None
 
 
 def test_the_views_of_a_run_are_shown_with_their_newest_f_mem(tmp_path, capsys):

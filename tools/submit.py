@@ -39,7 +39,7 @@ def command(tasks: list[Task], chosen: str | None, at_once: int | None, options:
         require_at_least(1, at_once=at_once)
     derived = {"--array", "-a", "--output", "-o", "--job-name", "-J"}
     for option in options:
-        if option.partition("=")[0] in derived:
+        if option.partition("=")[0] in derived or re.match("-[aoJ]", option):
             raise ConfigError(
                 option,
                 got="an option of sbatch",
@@ -71,6 +71,12 @@ def main(args: list[str] | None = None) -> int:
     return exit_code_of(lambda: _submit(options, sbatch_options))
 
 
+def numbers_of(ranges: str) -> set[int]:
+    """The numbers that 1-4,7 names."""
+    ends = [tuple(map(int, each.split("-"))) for each in ranges.split(",")]
+    return {number for first, *last in ends for number in range(first, (last or [first])[0] + 1)}
+
+
 def _submit(options: argparse.Namespace, sbatch_options: list[str]) -> int:
     tasks = read_grid(options.grid)
     if options.tasks == "":
@@ -79,8 +85,10 @@ def _submit(options: argparse.Namespace, sbatch_options: list[str]) -> int:
     wanted = command(tasks, options.tasks, options.at_once, sbatch_options)
     if options.dry_run:
         print(shlex.join(wanted))
+        chosen = numbers_of(options.tasks) if options.tasks else {task.number for task in tasks}
         for task in tasks:
-            print(task.header)
+            if task.number in chosen:
+                print(task.header)
         return EXIT_DONE
     tasks[0].log().parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -17,6 +17,7 @@ from diffmem.data.labels import Part
 from diffmem.data.shift import mean_distance
 from diffmem.data.subset import BatchMode, SubsetData
 from diffmem.errors import ConfigError, DataError, require_at_least
+from diffmem.limits import require_memory
 from diffmem.roles import Role
 from diffmem.transfer import send
 
@@ -196,6 +197,9 @@ class ImageData(SubsetData):
                 expected="less than the smaller side of the images",
                 remedy="lower --data.shift",
             )
+        if (count := self.augmentation.num_versions) > 1:  # an evaluation stacks them
+            name, value = ("shift", shift) if shift else ("flip", True)
+            require_memory(name, value, 2 * 4 * count * max(self.n, self.num_test) * self.sample_size, "data")
         super().check(world_size)
 
     @property

@@ -33,8 +33,8 @@ class Labels:
     """Which labels a conditional model is given.
 
     - ``"true"``: those of the source; ``"true:NAME"`` where it has several attributes, such as CelebA's ``Smiling``;
-    - ``"random:K"``: one of K at random, a function of the sample's position in the order alone, for training and
-      held-out samples alike;
+    - ``"random:K"``: one of K at random, a function of a training sample's position in the order alone, and of a
+      held-out sample's place in its set;
     - ``"unique"``: each training sample its own, from 0 to n − 1; held-out samples have none;
     - ``"none"``.
 

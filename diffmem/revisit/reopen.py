@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import lightning.pytorch as pl
-import torch
 import yaml
 from torch import Tensor
 
 from diffmem.callbacks.checkpoint import newest_checkpoint, read_checkpoint
 from diffmem.callbacks.early_stopping import CHECKPOINT as GENERALIZATION
 from diffmem.callbacks.evaluation import Evaluation
-from diffmem.callbacks.measurement import RunAtStep
+from diffmem.callbacks.generated import GeneratedSamples
+from diffmem.callbacks.measurement import RunAtStep, evaluating
 from diffmem.callbacks.observer import Row
 from diffmem.callbacks.provenance import check_same_images, environment, read_record, warn_of_rounding
 from diffmem.callbacks.views import weights_in_place
@@ -125,13 +125,15 @@ class ReopenedRun:
             raise ConfigError("view", got=view, expected="none, for this run has no views", remedy="leave --view out")
         require_one_of(self.evaluation.views, "view", view)
         require_memory("num", num, num * self.data.mean.numel() * 4)
-        self.evaluation.samples.seed = seed
+        samples = GeneratedSamples(num, self.evaluation.samples.batch_size, seed)
         shape = tuple(self.data.train_images.shape[1:])
-        self.model.eval()
         prepared = self.evaluation.views[view]
-        with torch.no_grad(), weights_in_place(prepared.view, self.model, self.trainer.callbacks):
-            samples = self.evaluation.samples.draw(self.model, range(num), shape, prepared)
-        return self.data.to_unit(samples)
+        with (
+            evaluating(self.trainer, self.model),
+            weights_in_place(prepared.view, self.model, self.trainer.callbacks),
+        ):
+            drawn = samples.draw(self.model, range(num), shape, prepared)
+        return self.data.to_unit(drawn.float())
 
 
 def load_run(folder: str | Path, step: int | str = "last", trust: bool = False) -> ReopenedRun:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import socket
 import time
@@ -64,7 +65,8 @@ class RunState:
         """At the present rate; None where there is none."""
         if self.state != "running" or not self.steps_per_second or self.step is None or self.max_steps is None:
             return None
-        return (self.max_steps - self.step) / self.steps_per_second
+        left = (self.max_steps - self.step) / self.steps_per_second
+        return left if math.isfinite(left) else None
 
 
 def write_state(run: RunState) -> None:

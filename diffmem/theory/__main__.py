@@ -28,6 +28,9 @@ def main(args: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     with writing(arguments.out, "a folder to write in"):
         arguments.out.mkdir(parents=True, exist_ok=True)
+    for name, value in vars(arguments).items():
+        if isinstance(value, list):  # a value given twice is no second seed
+            setattr(arguments, name, list(dict.fromkeys(value)))
     arguments.study(arguments)
     setting = {name: value for name, value in vars(arguments).items() if name not in ("study", "name", "out")}
     write_atomic(arguments.out / f"{arguments.name}.json", json.dumps(setting, indent=2) + "\n")
@@ -128,7 +131,8 @@ def _setting(arguments: argparse.Namespace, **of_study: Any) -> "Setting":
 
 def _write(out: Path, **tables: "pd.DataFrame") -> None:
     for name, table in tables.items():
-        table.to_csv(out / f"{name}.csv", index=False)
+        with writing(out / f"{name}.csv", "a table to write"):
+            write_atomic(out / f"{name}.csv", table.to_csv(index=False))
 
 
 def _show(table: "pd.DataFrame") -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from diffmem import limits
 from diffmem.data import Digits
 from diffmem.data.augmentation import Augmentation
 from diffmem.errors import ConfigError
@@ -90,3 +91,10 @@ def test_impossible_duplicates_are_refused(text):
 def test_a_negative_shift_is_refused():
     with pytest.raises(ConfigError, match="shift"):
         Digits(n=16, shift=-1)
+
+
+def test_versions_that_no_machine_holds_are_refused_before_a_run(monkeypatch):
+    monkeypatch.setattr(limits, "_machine_bytes", lambda: 2**20)
+    with pytest.raises(ConfigError, match=r"data\.shift: got 3, which takes at least"):
+        Digits(n=64, shift=3, flip=True).check()
+    Digits(n=64, flip=True).check()

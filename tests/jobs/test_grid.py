@@ -166,9 +166,19 @@ def test_the_array_follows_from_the_grid(tmp_path):
         ("1,3-2", []),
         (None, ["--array=1-3"]),
         (None, ["-o", "x"]),
+        (None, ["-a3"]),
+        (None, ["-Jname"]),
     ):
         with pytest.raises(ConfigError):
             submit.command(tasks, chosen, None, options)
+
+
+def test_a_dry_run_shows_the_runs_that_would_be_submitted(tmp_path, capsys):
+    path = tmp_path / "g.txt"
+    path.write_text("".join(f"--seed={seed}\n" for seed in range(5)))
+    assert submit.main([str(path), "--tasks", "1-2,4", "--dry-run"]) == 0
+    _, *runs = capsys.readouterr().out.splitlines()
+    assert [line.rpartition("=")[2] for line in runs] == ["0", "1", "3"]
 
 
 def test_where_no_task_has_failed_none_is_submitted(tmp_path, capsys):

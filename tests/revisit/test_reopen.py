@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_run import SMALL, only_run
 
 import diffmem
-from diffmem import sample
+from diffmem import fit, sample
 from diffmem.errors import DataError
+from diffmem.files import read_table
 from diffmem.runs.samples import read_samples
 
 
@@ -22,6 +24,18 @@ def test_the_samples_of_a_loaded_run_are_those_of_its_evaluation(finished_run):
     np.testing.assert_array_equal(shown[: len(kept)], kept)
     assert torch.allclose(run.sample(3), samples[:3], rtol=1e-4, atol=1e-3)
     assert (run.sample(3, seed=1) - samples[:3]).abs().max() > 0.1, "other noise, not other rounding"
+
+
+def test_samples_are_drawn_in_the_precision_of_the_run_and_change_no_later_measurement(tmp_path):
+    assert fit.main([*SMALL, f"--run_root={tmp_path}", "--trainer.precision=bf16-mixed", "--optimizer.lr=0.01"]) == 0
+    folder = only_run(tmp_path)
+    run = diffmem.load_run(folder)
+    assert run.sample(24, seed=7).dtype == torch.float32
+    row = run.measure(6, tmp_path / "again")
+    assert str(row["nn_train"]) == read_table(folder / "evaluations.csv")[-1]["nn_train"]
+    kept = dict(read_samples(folder))[6].images
+    shown = (run.sample(24).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    np.testing.assert_array_equal(shown[: len(kept)], kept)
 
 
 def test_a_step_that_was_not_saved_is_refused(finished_run):

@@ -105,3 +105,13 @@ def test_help_does_not_import_torch() -> None:
     check = "import sys, diffmem.theory.__main__; print('torch' in sys.modules, 'pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_value_given_twice_is_no_second_seed(tmp_path: Path) -> None:
+    sizes = ["--dim", "10", "--psi-p", "4", "--psi-n", "1", "2", "4", "--seeds", "2"]
+    for name, decays in (("once", ["0"]), ("twice", ["0", "0"])):
+        assert main(["exponents", "--out", str(tmp_path / name), *sizes, "--decay", *decays]) == 0
+    once, twice = (tmp_path / name / "exponents.csv" for name in ("once", "twice"))
+    assert once.read_text() == twice.read_text()
+    grids = ["--psi-p-grid", "1", "1", "2", "--psi-n-grid", "1", "2", "--tau", "10", "10"]
+    assert main(["phase", "--out", str(tmp_path / "phase"), "--dim", "10", *grids]) == 0
