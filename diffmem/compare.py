@@ -53,7 +53,9 @@ def add_rules(parser: argparse.ArgumentParser, by: str | None = "optimizer", say
     )
     parser.add_argument("--by", default=by, metavar="COLUMN[,COLUMN]", help=f"groups; default {says}")
     parser.add_argument(
-        "--n", metavar="LEAST..MOST", help="runs of these n alone, such as 64.. or 32..256: a law may change with them"
+        "--n",
+        metavar="N|LEAST..MOST",
+        help="runs of these n alone, such as 64.. or 32..256: a law may change with them",
     )
     parser.add_argument(
         "--against",
@@ -121,10 +123,14 @@ def runs_of(options: argparse.Namespace, **how: Any) -> "list[Run]":
 
 
 def _range_of(text: str | None) -> tuple[float, float]:
-    """Both ends of LEAST..MOST, of which either may be left out."""
+    """Both ends of LEAST..MOST, of which either may be left out, or one number."""
+    if text and text.isdecimal():
+        return int(text), int(text)
     ends = re.fullmatch(r"(\d*)\.\.(\d*)", text or "..")
     if ends is None or text == "..":
-        raise ConfigError("--n", got=repr(text), expected="LEAST..MOST, such as 64.. or 32..256", remedy="write it so")
+        raise ConfigError(
+            "--n", got=repr(text), expected="a number or LEAST..MOST, such as 64.. or 32..256", remedy="write it so"
+        )
     return int(ends[1] or 0), int(ends[2]) if ends[2] else math.inf
 
 
