@@ -52,7 +52,7 @@ def test_half_a_file_is_not_left_to_be_kept(tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as disk:
         disk.setattr("shutil.copy", fill)
         assert init.main([str(tmp_path)]) == 74
-    assert "No space left on device" in capsys.readouterr().err
+    assert "got no space left on device" in capsys.readouterr().err
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
