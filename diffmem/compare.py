@@ -124,9 +124,11 @@ def runs_of(options: argparse.Namespace, **how: Any) -> "list[Run]":
 
 def _range_of(text: str | None) -> tuple[float, float]:
     """Both ends of LEAST..MOST, of which either may be left out, or one number."""
-    if text and text.isdecimal():
+    if text is None:
+        return 0, math.inf
+    if text.isdecimal():
         return int(text), int(text)
-    ends = re.fullmatch(r"(\d*)\.\.(\d*)", text or "..")
+    ends = re.fullmatch(r"(\d*)\.\.(\d*)", text)
     if ends is None or text == "..":
         raise ConfigError(
             "--n", got=repr(text), expected="a number or LEAST..MOST, such as 64.. or 32..256", remedy="write it so"

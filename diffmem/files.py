@@ -183,6 +183,18 @@ def read_numbers(path: Path, needed: Sequence[str], optional: Sequence[str] = ()
     return [tuple(number(line, name, row.get(name)) for name in (*needed, *optional)) for line, row in rows]
 
 
+def values_of(column: Sequence[str], text: bool = False) -> list[int | None] | list[float | None] | list[str | None]:
+    """Fields of a table as whole numbers or as numbers where every one is, else, or with ``text``, as they are.
+
+    An empty field is None.
+    """
+    fields = [each or None for each in column]
+    for number in () if text else (int, float):
+        with contextlib.suppress(ValueError):
+            return [None if each is None else number(each) for each in fields]
+    return fields
+
+
 def write_table(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Replace the CSV file ``path`` by ``rows``; columns are the union of their keys, None is an empty field.
 

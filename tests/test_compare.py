@@ -43,7 +43,12 @@ def test_a_range_of_n_leaves_the_other_runs_out(tmp_path, capsys):
         code, shown, _ = call(tmp_path / "runs", "--n", text, "--out", tmp_path / text, capsys=capsys)
         assert code == 0 and f"--n {text}" in shown, "and the page of it does the same"
         assert pd.read_csv(tmp_path / text / "comparison.csv")["n"].tolist() == kept
-    for text, reason in (("512..", "some of n = 32, 64, 128, 256"), ("64,128", "LEAST..MOST"), ("..", "LEAST..MOST")):
+    for text, reason in (
+        ("512..", "some of n = 32, 64, 128, 256"),
+        ("64,128", "LEAST..MOST"),
+        ("..", "LEAST..MOST"),
+        ("", "LEAST..MOST"),
+    ):
         code, _, error = call(tmp_path / "runs", "--n", text, "--out", tmp_path / "none", capsys=capsys)
         assert code == 2 and reason in error and error.count("\n") == 1
     assert not (tmp_path / "none").exists()

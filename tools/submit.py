@@ -27,19 +27,11 @@ def command(tasks: list[Task], chosen: str | None, at_once: int | None, options:
     """
     everything = f"1-{len(tasks)}" if len(tasks) > 1 else "1"
     numbers = everything if chosen is None else chosen
-    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", numbers):
-        raise ConfigError(
-            "--tasks", got=repr(numbers), expected="numbers and ranges, e.g. 1-4,7", remedy="change --tasks"
-        )
-    for each in numbers.split(","):
-        first, *last = (find_task(tasks, number).number for number in each.split("-"))
-        if last and last[0] < first:
-            raise ConfigError("--tasks", got=each, expected="FIRST-LAST, ascending", remedy="change --tasks")
+    chosen_of(tasks, numbers)
     with parameters_of():
         require_at_least(1, at_once=at_once)
-    derived = {"--array", "-a", "--output", "-o", "--job-name", "-J"}
     for option in options:
-        if option.partition("=")[0] in derived or re.match("-[aoJ]", option):
+        if re.match("-[aoJ]|--(array|output|job-name)(=|$)", option):
             raise ConfigError(
                 option,
                 got="an option of sbatch",
@@ -59,6 +51,26 @@ def command(tasks: list[Task], chosen: str | None, at_once: int | None, options:
     ]
 
 
+def chosen_of(tasks: list[Task], numbers: str) -> list[Task]:
+    """The tasks that numbers and ranges such as 1-4,7 name.
+
+    Raises:
+        ConfigError: They are not written so, or name a task that the grid does not have.
+    """
+    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", numbers):
+        raise ConfigError(
+            "--tasks", got=repr(numbers), expected="numbers and ranges, e.g. 1-4,7", remedy="change --tasks"
+        )
+    found: dict[int, Task] = {}
+    for each in numbers.split(","):
+        first, *more = (find_task(tasks, number).number for number in each.split("-"))
+        last = more[0] if more else first
+        if last < first:
+            raise ConfigError("--tasks", got=each, expected="FIRST-LAST, ascending", remedy="change --tasks")
+        found |= {number: tasks[number - 1] for number in range(first, last + 1)}
+    return list(found.values())
+
+
 def main(args: list[str] | None = None) -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("grid", type=Path, help="grid file; see tools/make_grid.py")
@@ -71,12 +83,6 @@ def main(args: list[str] | None = None) -> int:
     return exit_code_of(lambda: _submit(options, sbatch_options))
 
 
-def numbers_of(ranges: str) -> set[int]:
-    """The numbers that 1-4,7 names."""
-    ends = [tuple(map(int, each.split("-"))) for each in ranges.split(",")]
-    return {number for first, *last in ends for number in range(first, (last or [first])[0] + 1)}
-
-
 def _submit(options: argparse.Namespace, sbatch_options: list[str]) -> int:
     tasks = read_grid(options.grid)
     if options.tasks == "":
@@ -85,10 +91,8 @@ def _submit(options: argparse.Namespace, sbatch_options: list[str]) -> int:
     wanted = command(tasks, options.tasks, options.at_once, sbatch_options)
     if options.dry_run:
         print(shlex.join(wanted))
-        chosen = numbers_of(options.tasks) if options.tasks else {task.number for task in tasks}
-        for task in tasks:
-            if task.number in chosen:
-                print(task.header)
+        for task in chosen_of(tasks, options.tasks) if options.tasks else tasks:
+            print(task.header)
         return EXIT_DONE
     tasks[0].log().parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -72,7 +72,8 @@ def _read(run: Run, clock: str) -> dict[int, np.ndarray]:
     curves: dict[int, list[tuple[float, float, float]]] = {}
     columns = ("label", "step", "f_mem", "num_samples")
     for label, step, f_mem, count in read_numbers(run.folder / TABLE, columns) if run.folder else []:
-        curves.setdefault(int(label), []).append((time_of[step], f_mem, count))
+        if step in time_of:  # an evaluation that was cut off has no row of its own yet
+            curves.setdefault(int(label), []).append((time_of[step], f_mem, count))
     return {label: np.array(rows).T for label, rows in curves.items()}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from diffmem.analysis.estimate import Array
 from diffmem.errors import DataError, ParameterError
-from diffmem.files import folders_with, read_steps, read_table
+from diffmem.files import folders_with, read_steps, read_table, values_of
 from diffmem.runs.identity import read_identity
 from diffmem.text import one_line
 
@@ -195,7 +194,7 @@ def read_run(folder: Path, needed: Sequence[str] = NEEDED) -> Run:
         rows = [by_step[step] for step in sorted(by_step)]
     if not rows:
         raise DataError(str(path), got="no rows", expected="one per evaluation", remedy="train the run further")
-    columns = {name: _values([row[name] for row in rows], text=name in _TEXT) for name in rows[0]}
+    columns = {name: values_of([row[name] for row in rows], text=name in _TEXT) for name in rows[0]}
     return run_of_table(one_line(_name(folder)), pd.DataFrame(columns), folder, needed)
 
 
@@ -203,15 +202,6 @@ def _name(folder: Path) -> str:
     """Study and folder of a run, or folder of the run and name of a view."""
     above = folder.parent.parent if folder.parent.name == "views" else folder.parent
     return f"{above.name}/{folder.name}"
-
-
-def _values(column: Sequence[str], text: bool) -> list[int | None] | list[float | None] | list[str | None]:
-    """Whole numbers or numbers where every field is one, the text as it is otherwise; None where a field is empty."""
-    fields = [each or None for each in column]
-    for number in () if text else (int, float):
-        with contextlib.suppress(ValueError):
-            return [None if each is None else number(each) for each in fields]
-    return fields
 
 
 def run_of_table(name: str, table: pd.DataFrame, folder: Path | None = None, needed: Sequence[str] = NEEDED) -> Run:

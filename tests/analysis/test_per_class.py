@@ -44,6 +44,14 @@ def test_each_class_has_the_mean_time_of_its_runs(runs, tmp_path):
     assert [float(row["tau_mem"]) for row in read_table(tmp_path / "out.csv")] == [x.tau_mem.value for x in classes]
 
 
+def test_the_rows_of_an_evaluation_that_was_cut_off_are_left_out(runs):
+    before = [str(each.tau_mem) for each in class_times(runs, Rules(mem_level=0.5))]
+    for run in runs:
+        with (run.folder / "per_class.csv").open("a") as table:
+            table.write("20000,0,100,0.0\n")
+    assert [str(each.tau_mem) for each in class_times(runs, Rules(mem_level=0.5))] == before
+
+
 def test_times_of_classes_are_on_the_clock_that_was_asked_for(runs, tmp_path):
     updates, images = (Rules(mem_level=0.5, clock=clock) for clock in ("updates", "images"))
     (run, *_) = runs
