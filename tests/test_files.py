@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffmem.errors import DataError
-from diffmem.files import folders_with, locked, put_row, put_rows, read_numbers, read_table, write_atomic, write_table
+from diffmem.files import (
+    folders_with,
+    locked,
+    put_row,
+    put_rows,
+    read_numbers,
+    read_table,
+    values_of,
+    write_atomic,
+    write_table,
+)
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
@@ -158,3 +168,10 @@ def test_a_lock_that_cannot_be_had_for_another_reason_is_an_error(tmp_path, monk
     monkeypatch.setattr("fcntl.flock", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
     with pytest.raises(OSError, match="Input/output"), locked(tmp_path / ".lock", wait=False):
         pass
+
+
+def test_fields_are_whole_numbers_or_numbers_or_text():
+    large = 2**60 + 1  # not a float
+    assert values_of([str(large), "", "-3"]) == [large, None, -3] and isinstance(values_of(["7"])[0], int)
+    assert values_of(["1", "0.1", ""]) == [1.0, 0.1, None]
+    assert values_of(["12e45678"], text=True) == ["12e45678"] and values_of(["1", "adam"]) == ["1", "adam"]

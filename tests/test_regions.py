@@ -150,3 +150,16 @@ def test_what_cannot_be_compared_is_one_line(finished_run, tmp_path, capsys):
     assert regions.main([str(bare), f"--out={tmp_path}/out"]) == 3
     assert "no saved step" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_scores_and_trajectories_are_those_of_the_precision_of_the_run(tmp_path, monkeypatch):
+    folder = fit_mixture(tmp_path, "--trainer.precision=bf16-mixed")
+    seen, original = [], DDPM.score
+
+    def score(self, *given):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return original(self, *given)
+
+    monkeypatch.setattr(DDPM, "score", score)
+    regions.compare_scores(folder, num=4, num_times=2)
+    assert seen and all(seen) and not torch.is_autocast_enabled("cpu")

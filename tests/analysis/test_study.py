@@ -56,6 +56,14 @@ def test_the_onset_of_copying_is_linear_in_n_and_copying_slower(laws):
     assert isinstance(laws["Adam"]["f_mem ≥ 20%"], str)
 
 
+def test_the_readme_has_the_onset_and_the_copies_of_this_study(laws):
+    readme = (STUDY.parents[2] / "README.md").read_text(encoding="utf-8")
+    onset = [laws[group][name].exponent for group in ("Adam", "SGD") for name in ONSET]
+    assert f"as n^{min(onset):.2f} to n^{max(onset):.2f}." in readme
+    adam, sgd = (laws[group]["f_mem ≥ 1%"].interval_text for group in ("Adam", "SGD"))
+    assert f"as n^{adam} with Adam and n^{sgd} with SGD" in readme
+
+
 def test_the_onset_of_adam_passes_n_with_its_level(runs):
     """nn_heldout/nn_train at levels below and above those of the ladder."""
 

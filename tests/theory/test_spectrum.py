@@ -13,7 +13,7 @@ from scipy.optimize import root
 from scipy.stats import ks_1samp
 
 from diffmem.errors import ConfigError
-from diffmem.theory.constants import activation_constants
+from diffmem.theory.constants import activation_constants, noise_variance
 from diffmem.theory.saddle_point import Population, saddle_point
 from diffmem.theory.simulation import (
     diagonal_covariance,
@@ -225,3 +225,12 @@ def test_impossible_settings_are_refused(arguments: tuple, what: str) -> None:
 def test_a_grid_that_is_not_finite_is_refused() -> None:
     with pytest.raises(ConfigError, match="eigenvalues"):
         spectral_density([1.0, math.nan], 64, 8, 0.1)
+
+
+@pytest.mark.parametrize("t", [0.01, 0.1])
+def test_with_many_features_the_time_of_the_third_bulk_is_in_proportion_to_n(t):
+    """ψ_n/(v_t² Δ_t²)."""
+    psi_p, delta = 1e6, noise_variance(t)
+    for psi_n in (1.0, 4.0, 16.0):
+        time = psi_p / (delta * third_bulk_center(psi_p, psi_n, t))
+        assert time == pytest.approx(psi_n / (activation_constants(t).v2 * delta**2), rel=1e-2)
