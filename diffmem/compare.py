@@ -171,7 +171,7 @@ def _compare(options: argparse.Namespace) -> int:
     comparison = compare(runs, rules)
     classes = per_class.class_times(runs, rules) if options.per_class else []
 
-    from diffmem.analysis.figures import write_figures
+    from diffmem.analysis.figures import MAX_GROUPS, write_figures
     from diffmem.analysis.report import console_text, write_csv, write_ladder, write_markdown
 
     with writing(options.out, "a folder to write in"):
@@ -188,6 +188,8 @@ def _compare(options: argparse.Namespace) -> int:
     names = ["comparison.csv", "ladder.csv", "comparison.md", *([per_class.TABLE] if classes else [])]
     names += [each.name for each in figures]
     print(f"\nWritten to {options.out}: {', '.join(names)}")
+    if len(comparison.groups) > MAX_GROUPS:
+        print(f"No figures: {len(comparison.groups)} groups, of which at most {MAX_GROUPS} are told apart in one")
     print(f"A page of it: {_page_command(options)}")
     if options.wandb:
         from diffmem.analysis.wandb import upload

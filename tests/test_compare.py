@@ -54,6 +54,14 @@ def test_a_range_of_n_leaves_the_other_runs_out(tmp_path, capsys):
     assert not (tmp_path / "none").exists()
 
 
+def test_more_groups_than_can_be_told_apart_are_not_drawn(tmp_path, capsys):
+    for number in range(15):
+        write_run(tmp_path / f"runs/{number}", evaluations(64, 0, steps=STEPS, study=f"s{number}"))
+        if number in (13, 14):
+            _, text, _ = call(tmp_path / "runs", "--by", "study", "--out", tmp_path / "out", capsys=capsys)
+            assert (tmp_path / "out/curves.png").exists() == ("No figures: 15 groups" not in text) == (number == 13)
+
+
 def mixed(root):
     write_study(root, (32,), steps=STEPS)
     write_study(root, (64,), steps=STEPS, setting="other", lr=0.01)

@@ -15,6 +15,7 @@ from diffmem.analysis.runs import CLOCKS
 from diffmem.analysis.scaling import PowerLaw
 from diffmem.analysis.sizes import family_of, times_against_p
 from diffmem.analysis.style import (
+    GROUP_COLORS,
     REFERENCE,
     colors_of_groups,
     colors_of_n,
@@ -40,8 +41,15 @@ _PHASE_STYLES = {
 }
 
 
+#: More groups than this are not drawn: colours come twice by then, and legends lie over the axes.
+MAX_GROUPS = 2 * len(GROUP_COLORS)
+
+
 def write_figures(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write the PNG files that ``comparison`` has data for, and remove the others; returns the paths written."""
+    """Write the PNG files that ``comparison`` has data for, and remove the others; returns the paths written.
+
+    None is written for more than :data:`MAX_GROUPS` groups.
+    """
     figures: dict[str, Callable[[Comparison], Figure | None]] = {
         "curves": curves,
         "collapse": collapsed_curves,
@@ -54,7 +62,7 @@ def write_figures(comparison: Comparison, folder: Path) -> list[Path]:
     paths = []
     for name, draw in figures.items():
         path = folder / f"{name}.png"
-        if (figure := draw(comparison)) is not None:
+        if len(comparison.groups) <= MAX_GROUPS and (figure := draw(comparison)) is not None:
             paths.append(save(figure, path))
         else:
             path.unlink(missing_ok=True)  # another comparison's
